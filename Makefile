@@ -1,0 +1,42 @@
+# Thin: every line can be typed by hand (on Windows: .venv\Scripts in place of .venv/bin).
+PYTHON ?= python3.11
+UV := .uv/bin/uv
+BIN := .venv/bin
+PIP := $(UV) pip install --python $(BIN)/python --compile-bytecode
+
+.PHONY: demo test check lint types pins bench clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/.run  ## run the main job on the 2016 trial and say where the report is
+	$(BIN)/ahsct demo
+
+test: .venv/.dev  ## lint, types and the quick set of tests
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest -n auto
+
+bench: .venv/.dev  ## print the benchmarks; asserts nothing
+	$(BIN)/python benchmarks/run.py
+
+$(UV): requirements/uv.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-warn-script-location --require-hashes --upgrade --target .uv -r requirements/uv.txt
+	@touch $(UV)
+
+.venv/.run: requirements/run.txt pyproject.toml $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --no-config --python $(PYTHON) .venv
+	$(PIP) --quiet --require-hashes -r requirements/run.txt
+	$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements/dev.txt .venv/.run
+	$(PIP) --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+pins: $(UV)  ## resolve the hash-pinned requirement files anew
+	printf 'uv\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/uv.txt -
+	printf 'hatchling\neditables\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -o requirements/run.txt pyproject.toml -
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis

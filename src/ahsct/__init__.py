@@ -1,0 +1,61 @@
+"""ahsct: from a study's tables to the answer, for trials of aHSCT in multiple sclerosis.
+
+Names load on first use (PEP 562), so that `ahsct --help` imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AhsctError": "errors",
+    "SourceError": "errors",
+    "TableError": "errors",
+    "StudyError": "errors",
+    "DefinitionError": "errors",
+    "RequestError": "errors",
+    "run_chunks": "chunks",
+    "random_stream": "chunks",
+    "load_definition": "definitions",
+    "vary": "definitions",
+    "list_definitions": "definitions",
+    "DisabilityRule": "definitions",
+    "Definition": "definitions",
+    "Study": "tables",
+    "read_study": "tables",
+    "make_study": "tables",
+    "find_problems": "tables",
+    "check": "tables",
+    "write_study": "tables",
+    "load_example": "studies",
+    "derive_relapses": "outcomes",
+    "derive_mri_activity": "outcomes",
+    "derive_disability": "outcomes",
+    "derive_time_to_event": "outcomes",
+    "derive_outcomes": "outcomes",
+    "kaplan_meier": "estimates",
+    "reverse_kaplan_meier": "estimates",
+    "aalen_johansen": "estimates",
+    "milestone": "estimates",
+    "median_time": "estimates",
+    "restricted_mean": "estimates",
+    "exact_proportion": "estimates",
+    "exact_rate": "estimates",
+    "rate_ratio": "estimates",
+    "estimate_outcomes": "estimates",
+    "analyse": "analysis",
+    "write_report": "report",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ahsct' has no attribute {name!r}")
+    return getattr(import_module(f"ahsct.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

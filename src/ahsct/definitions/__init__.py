@@ -1,0 +1,60 @@
+"""Definitions are data: frozen dataclasses, loaded strictly from TOML files with a source."""
+
+from ahsct.definitions.composite import (
+    INTERCURRENT_EVENTS,
+    Endpoint,
+    Estimand,
+    Handling,
+    MissingAssessments,
+)
+from ahsct.definitions.definition import (
+    BrainVolumeRule,
+    Definition,
+    EngraftmentRule,
+    EntryCriteria,
+    Mark,
+    Source,
+    SustainedChangeRule,
+    TimeZero,
+    TreatmentDeathRule,
+)
+from ahsct.definitions.load import list_definitions, load_definition, vary
+from ahsct.definitions.norms import list_norms, load_norm
+from ahsct.definitions.rules import (
+    DisabilityRule,
+    MriRule,
+    Rebaseline,
+    RebaselineWindow,
+    RelapseRule,
+    ThresholdStep,
+    rule_hash,
+)
+
+__all__ = [
+    "INTERCURRENT_EVENTS",
+    "BrainVolumeRule",
+    "Definition",
+    "DisabilityRule",
+    "Endpoint",
+    "EngraftmentRule",
+    "EntryCriteria",
+    "Estimand",
+    "Handling",
+    "Mark",
+    "MissingAssessments",
+    "MriRule",
+    "Rebaseline",
+    "RebaselineWindow",
+    "RelapseRule",
+    "Source",
+    "SustainedChangeRule",
+    "ThresholdStep",
+    "TimeZero",
+    "TreatmentDeathRule",
+    "list_definitions",
+    "list_norms",
+    "load_definition",
+    "load_norm",
+    "rule_hash",
+    "vary",
+]

@@ -1,0 +1,22 @@
+"""What the outcomes say about the treatment: functions from an outcomes table to rows of results."""
+
+from ahsct.estimates.competing import aalen_johansen
+from ahsct.estimates.estimate import Estimates, estimate_outcomes
+from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
+from ahsct.estimates.milestones import median_time, milestone, restricted_mean
+from ahsct.estimates.proportions import exact_proportion
+from ahsct.estimates.rates import exact_rate, rate_ratio
+
+__all__ = [
+    "Estimates",
+    "aalen_johansen",
+    "estimate_outcomes",
+    "exact_proportion",
+    "exact_rate",
+    "kaplan_meier",
+    "median_time",
+    "milestone",
+    "rate_ratio",
+    "restricted_mean",
+    "reverse_kaplan_meier",
+]

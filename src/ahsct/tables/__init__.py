@@ -1,0 +1,8 @@
+"""Study tables: read, check, write."""
+
+from ahsct.tables.check import check, find_problems
+from ahsct.tables.read import read_study
+from ahsct.tables.study import Study, make_study
+from ahsct.tables.write import write_study
+
+__all__ = ["Study", "check", "find_problems", "make_study", "read_study", "write_study"]
