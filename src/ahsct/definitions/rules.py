@@ -159,7 +159,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, float):
-        return str(value) if value in (float("inf"), float("-inf")) else value + 0.0
+        if value in (float("inf"), float("-inf")):
+            return str(value)
+        return int(value) if value.is_integer() else value  # 1 and 1.0 are the same rule
     return value
 
 

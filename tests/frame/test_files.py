@@ -1,0 +1,78 @@
+"""Outputs are built beside their place and swapped in; nothing of the user's is overwritten unasked."""
+
+from pathlib import Path
+
+import pytest
+
+from ahsct.errors import RequestError
+from ahsct.files import file_hash, json_hash, new_file, new_folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_appears_only_when_the_block_ends_well(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="half way"), new_folder(tmp_path / "out") as work:
+        (work / "a.txt").write_text("a")
+        raise ValueError("half way")
+    assert names(tmp_path) == []
+    with new_folder(tmp_path / "out") as work:
+        (work / "a.txt").write_text("a")
+        assert not (tmp_path / "out").exists()
+    assert names(tmp_path) == ["out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "a"
+
+
+def test_ours_is_replaced_whole_and_a_failure_keeps_the_old(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with new_folder(out) as work:
+        (work / "old.txt").write_text("old")
+    with pytest.raises(ValueError, match="no"), new_folder(out) as work:
+        raise ValueError("no")
+    assert (out / "old.txt").read_text() == "old"
+    with new_folder(out) as work:
+        (work / "new.txt").write_text("new")
+    assert "old.txt" not in names(out)
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_that_is_not_ours_needs_force(tmp_path: Path) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter.txt").write_text("years of work")
+    with pytest.raises(RequestError, match="not written by ahsct"), new_folder(out):
+        pass
+    assert (out / "chapter.txt").read_text() == "years of work"
+    with new_folder(out, force=True) as work:
+        (work / "report.txt").write_text("x")
+    assert "chapter.txt" not in names(out)
+
+
+def test_the_current_folder_and_a_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RequestError, match="never replaced"), new_folder(".", force=True):
+        pass
+    (tmp_path / "f").write_text("x")
+    with pytest.raises(RequestError, match="is a file"), new_folder("f", force=True):
+        pass
+
+
+def test_a_file_needs_force_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    out = tmp_path / "problems.csv"
+    with new_file(out) as path:
+        path.write_text("one")
+    with pytest.raises(RequestError, match="exists"), new_file(out):
+        pass
+    with pytest.raises(ValueError, match="no"), new_file(out, force=True) as path:
+        path.write_text("two")
+        raise ValueError("no")
+    assert out.read_text() == "one"
+    assert names(tmp_path) == ["problems.csv"]
+
+
+def test_hashes_are_the_known_sha256(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert file_hash(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    # printf '{"a":1}' | sha256sum
+    assert json_hash({"a": 1}) == "015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862"
