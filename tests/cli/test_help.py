@@ -19,7 +19,9 @@ def ahsct(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["analyse", "--help"], ["definitions", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["analyse", "--help"], ["definitions", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\n"
@@ -70,7 +72,10 @@ def test_our_fault_is_3_and_debug_shows_where() -> None:
     )
     for flags, traceback in (([], False), (["--debug"], True)):
         done = subprocess.run(
-            [sys.executable, "-c", program, *flags, "definitions", "list"], capture_output=True, text=True, check=False
+            [sys.executable, "-c", program, *flags, "definitions", "list"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == (1 if traceback else 3)
         assert ("Traceback" in done.stderr) is traceback
