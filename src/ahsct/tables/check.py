@@ -43,7 +43,20 @@ def find_problems(study: Study) -> pl.DataFrame:
         found.append(value_problems(table, view, study.tables[table].columns))
         found.append(broken_rows(table, view, [*row_rules(table), *day_rules(table)]))
         found.append(key_problems(table, view))
-    return in_order(join_problems(found))
+    return in_order(_without_echoes(join_problems(found)))
+
+
+def _without_echoes(problems: pl.DataFrame) -> pl.DataFrame:
+    """Leave out "missing" where the cell was not missing but could not be read: that is told already."""
+    is_echo = pl.col("rule").is_in(("missing_value", "no_edss"))
+    cell = ["table", "row", pl.col("column").str.replace("_(date|day)$", "").alias("column")]
+    cells = problems.select(*cell, "rule").filter(~is_echo & pl.col("row").is_not_null())
+    echoes = problems.filter(is_echo)
+    told = echoes.select(cell).with_row_index().join(
+        cells.drop("rule").unique(), on=["table", "row", "column"], how="semi"
+    )["index"]  # fmt: skip
+    left = echoes.with_row_index().filter(~pl.col("index").is_in(told.implode())).drop("index")
+    return pl.concat([problems.filter(~is_echo), left])
 
 
 def check(study: Study, *, set_aside: bool = False) -> Study:

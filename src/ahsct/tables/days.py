@@ -113,10 +113,7 @@ def _with_index_dates(
     origin = pl.coalesce(pl.when(pl.col(source).is_not_null()).then(pl.lit(source)) for source in sources)
     found = found.with_columns(
         pl.when(may_derive).then(origin).alias("_origin"),
-        pl.when(may_derive)
-        .then(pl.coalesce(sources))
-        .otherwise(pl.col("index_date"))
-        .alias("index_date"),
+        pl.when(may_derive).then(pl.coalesce(sources)).otherwise(pl.col("index_date")).alias("index_date"),
     )
     counts = [f"{source}: {n}" for source in sources if (n := int((found["_origin"] == source).sum()))]
     if not counts:
@@ -137,9 +134,7 @@ def _with_given_days(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the patients for whom the source gives any day."""
     parts = [pl.DataFrame(schema={"patient_id": pl.String})]
     for name, frame in tables.items():
-        days = [
-            column for stem in date_stems(name) if (column := f"{stem}_day") in frame.columns
-        ]
+        days = [column for stem in date_stems(name) if (column := f"{stem}_day") in frame.columns]
         if days and "patient_id" in frame.columns:
             parts.append(frame.filter(pl.any_horizontal(pl.col(days).is_not_null())).select("patient_id"))
     return pl.concat(parts).unique(maintain_order=True).with_columns(pl.lit(True).alias("_has_days"))

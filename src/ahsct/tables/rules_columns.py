@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import polars as pl
+
 from ahsct.errors import nearest
 from ahsct.tables.problems import join_problems, one_problem
 from ahsct.tables.study import Study
 from ahsct.vocabulary import columns
-
-import polars as pl
 
 REQUIRED_TABLES = ("patients", "visits")
 
@@ -49,7 +49,9 @@ def _unknown_columns(table: str, present: list[str]) -> pl.DataFrame:
             continue
         meant = nearest(name.strip(), known)
         if meant in absent and _is_misspelt(name, str(meant)):
-            message = f"`{table}.{name}` is no known column; did you mean `{meant}`? Rename it, or leave it out."
+            message = (
+                f"`{table}.{name}` is no known column; did you mean `{meant}`? Rename it, or leave it out."
+            )
             found.append(one_problem(table, "unknown_column", message, column=name))
         else:
             message = f"`{table}.{name}` is no known column; it is kept as text and not used."

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import polars as pl
 
 from ahsct.tables.days import date_stems
 from ahsct.tables.problems import Rule
 
 # Each step of a table may not lie before any of the steps named ahead of it.
-_STEPS = {
+_STEPS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
     "patients": [("birth_day", ()), ("disease_onset_day", ("birth_day",)),
                  ("diagnosis_day", ("birth_day", "disease_onset_day"))],
     "transplants": [
@@ -62,7 +64,11 @@ def _order(table: str) -> list[Rule]:
 def _around_life(table: str) -> list[Rule]:
     """Return rules on days before birth, after death and after the last contact."""
     rules = []
-    steps = {step for step, earlier in _STEPS.get(table, []) if "patient.birth_day" in earlier or "birth_day" in earlier}
+    steps = {
+        step
+        for step, earlier in _STEPS.get(table, [])
+        if "patient.birth_day" in earlier or "birth_day" in earlier
+    }
     for stem in date_stems(table):
         day = f"{stem}_day"
         where, value = f"`{table}.{day}`", pl.col(day)

@@ -12,7 +12,16 @@ from ahsct.tables.problems import Rule, join_problems, one_problem, problems_of
 from ahsct.vocabulary import INPUT_TABLES, SCHEMAS, Column, columns, empty
 
 _WHOLE = ("integer", "count", "day")
-_FLAGS = {"true": True, "false": False, "yes": True, "no": False, "y": True, "n": False, "1": True, "0": False}
+_FLAGS = {
+    "true": True,
+    "false": False,
+    "yes": True,
+    "no": False,
+    "y": True,
+    "n": False,
+    "1": True,
+    "0": False,
+}
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _LARGEST_WHOLE = 2.0**53  # above it a float no longer holds every whole number
 _NEEDED = {
@@ -124,7 +133,9 @@ def _failures(table: str, rows: pl.DataFrame, column: Column, *, has_iso: bool) 
         value = pl.col("_raw")
         found.append(
             problems_of(
-                table, of_kind, Rule(name=rule, column=column.name, when=is_kind, message=message, value=value)
+                table,
+                of_kind,
+                Rule(name=rule, column=column.name, when=is_kind, message=message, value=value),
             )
         )
     return join_problems(found)
