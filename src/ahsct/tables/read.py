@@ -2,35 +2,203 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from ahsct.errors import SourceError
-from ahsct.tables.study import Study
+from ahsct.errors import RequestError, SourceError, did_you_mean
+from ahsct.files import file_hash
+from ahsct.tables.csv_file import csv_table
+from ahsct.tables.duckdb_file import duckdb_tables
+from ahsct.tables.problems import join_problems, one_problem
+from ahsct.tables.study import DATA_KINDS, Study
 from ahsct.tables.typed import type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
+KINDS = ("auto", "csv", "parquet", "duckdb")
+_ABOUT = ("study_id", "data_kind", "title")
+_TABLE_FILES = (".csv", ".parquet", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".sas7bdat", ".xpt", ".json")
+
 
 def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -> Study:
-    """Return the study that a folder holds (`study.toml`, and one CSV or Parquet file per table)."""
-    folder = Path(source)
-    if not folder.is_dir():
-        raise SourceError(f"{source} is not a folder.")
-    about: dict[str, Any] = {}
-    if (folder / "study.toml").is_file():
-        about = tomllib.loads((folder / "study.toml").read_text(encoding="utf-8"))
-    raw = {
-        name: pl.read_csv(folder / f"{name}.csv", infer_schema=False)
-        for name in INPUT_TABLES
-        if (folder / f"{name}.csv").is_file()
-    }
-    tables, problems = type_tables(raw)
-    return Study(
-        study_id=about.get("study_id", folder.name),
-        tables=tables,
-        data_kind=about.get("data_kind", "observed"),
-        problems=problems,
+    """Return the study that a folder or a DuckDB file holds.
+
+    Parameters
+    ----------
+    source
+        A folder with one CSV or Parquet file per table, named after it, and optionally `study.toml`
+        (`study_id`, `data_kind`, `title`); or a DuckDB file with tables of these names and optionally
+        a table `study` (columns `key` and `value`).
+    kind
+        "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there.
+    mapping
+        Must be None: mappings come with the importers of other formats.
+
+    Returns
+    -------
+    Study
+        Typed tables with `row` (first data row = 1) and day twins. What could not be typed is
+        missing there and stands in `Study.problems`; `check` refuses such a study. Nothing is
+        dropped, and the files are only read.
+
+    Raises
+    ------
+    SourceError
+        The source is no study, or a file of it cannot be read.
+    RequestError
+        An unknown kind, or a mapping.
+    """
+    if kind not in KINDS:
+        raise RequestError(f"No kind {kind!r}; known are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
+    if mapping is not None:
+        raise RequestError(
+            "Mappings are not read here: they come with the importers. Give tables in our own columns."
+        )
+    path = Path(source)
+    try:
+        if path.is_dir() and kind != "duckdb":
+            return _from_folder(path, kind)
+        if not path.is_dir():
+            with path.open("rb") as handle:
+                start = handle.read(12)
+            if kind == "duckdb" or (kind == "auto" and start[8:12] == b"DUCK"):
+                return _from_duckdb(path)
+    except OSError as error:
+        place = error.filename or path
+        raise SourceError(
+            f"{place} cannot be read: {error.strerror}. Check the name and the rights."
+        ) from error
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder; kind 'duckdb' needs a DuckDB file.")
+    raise SourceError(
+        f"{path} is a single file and no DuckDB file. A study is a folder with {path.suffix or '.csv'} files named "
+        "after their tables (patients, visits …); give the folder."
     )
+
+
+def _from_folder(folder: Path, kind: str) -> Study:
+    about, sources = _about_folder(folder)
+    suffixes = (".csv", ".parquet") if kind == "auto" else (f".{kind}",)
+    files = sorted(folder.iterdir())
+    raw, found = {}, []
+    for name in INPUT_TABLES:
+        own = [path for path in files if path.stem == name and path.suffix in suffixes]
+        if len(own) > 1:
+            names = " and ".join(path.name for path in own)
+            raise SourceError(f"{folder} holds {names}: which one is the table? Keep one, or name the kind.")
+        for path in own:
+            raw[name], problems, sources[path.name] = _table_file(name, path)
+            found.append(problems)
+    found.append(_misspelt(files, raw))
+    if not raw:
+        raise SourceError(
+            f"{folder} is no study: it needs patients and visits as {' or '.join(suffixes)} files, and holds "
+            f"{len(files)} other entries.{_meant(found)}"
+        )
+    return _study(about, folder, raw, found, sources)
+
+
+def _from_duckdb(path: Path) -> Study:
+    sources = {path.name: file_hash(path)}
+    about, raw, others = duckdb_tables(path)
+    if not raw:
+        raise SourceError(
+            f"{path} is no study: it needs tables patients and visits, and holds {len(others)} others."
+        )
+    found = [_misspelt_problem(name, name, raw) for name in others]
+    return _study(_checked_about(str(path), about), path, raw, found, sources)
+
+
+def _study(
+    about: Mapping[str, str], path: Path, raw: Mapping[str, pl.DataFrame], found: list[pl.DataFrame],
+    sources: Mapping[str, str],
+) -> Study:  # fmt: skip
+    tables, problems = type_tables(raw)
+    data_kind = next(known for known in DATA_KINDS if known == about.get("data_kind", "observed"))
+    return Study(
+        study_id=about.get("study_id", path.resolve().stem),
+        tables=tables,
+        data_kind=data_kind,
+        problems=join_problems([*found, problems]),
+        sources=sources,
+        title=about.get("title", ""),
+    )
+
+
+def _about_folder(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    path = folder / "study.toml"
+    if not path.exists() and not path.is_symlink():
+        return {}, {}
+    data = path.read_bytes()
+    try:
+        about = tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is no valid TOML: {error}. Correct it.") from error
+    return _checked_about(str(path), about), {path.name: hashlib.sha256(data).hexdigest()}
+
+
+def _checked_about(place: str, about: Mapping[str, Any]) -> dict[str, str]:
+    for key, value in about.items():
+        if key not in _ABOUT:
+            raise SourceError(
+                f"{place}: unknown key {key!r}; known are {', '.join(_ABOUT)}.{did_you_mean(key, _ABOUT)}"
+            )
+        if not isinstance(value, str):
+            raise SourceError(f"{place}: {key} must be text, found {type(value).__name__}.")
+    if "data_kind" in about and about["data_kind"] not in DATA_KINDS:
+        raise SourceError(
+            f"{place}: data_kind must be one of {', '.join(DATA_KINDS)}, found {about['data_kind']!r}."
+            f"{did_you_mean(about['data_kind'], DATA_KINDS)}"
+        )
+    return dict(about)
+
+
+def _table_file(table: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Return a table as it stands, the problems of its header, and the hash of the file."""
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if path.suffix == ".csv":
+        return *csv_table(table, path.name, data), digest
+    if data.startswith(b"version https://git-lfs"):
+        raise SourceError(f"{path.name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first.")
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, OSError, pl.exceptions.PanicException) as error:
+        raise SourceError(
+            f"{path.name} cannot be read as Parquet ({len(data)} bytes). Write it again from its source."
+        ) from error
+    return frame, join_problems([]), digest
+
+
+def _misspelt(files: list[Path], raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return files whose names look like a table's; others (README, published.csv) are none of ours."""
+    candidates = [
+        path for path in files
+        if path.suffix.casefold() in _TABLE_FILES and not path.name.startswith(".") and path.stem not in raw
+    ]  # fmt: skip
+    return join_problems(_misspelt_problem(path.stem, path.name, raw) for path in candidates)
+
+
+def _misspelt_problem(stem: str, name: str, raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return an error where the table meant is absent, a warning where it is there."""
+    meant = get_close_matches(stem.strip().casefold().replace(" ", "_"), INPUT_TABLES, n=1, cutoff=0.8)
+    if not meant:
+        return join_problems([])
+    table = meant[0]
+    if table in raw:
+        message = f"`{name}` is not read; the table `{table}` is there. Remove or rename it if it is a copy."
+        return one_problem(table, "misspelt_table", message, severity="warning", value=name)
+    message = f"`{name}` is no table; did you mean `{table}` (.csv or .parquet)? Rename or convert it."
+    return one_problem(table, "misspelt_table", message, value=name)
+
+
+def _meant(found: list[pl.DataFrame]) -> str:
+    """Return the advice on misspelt names, where there is any."""
+    messages = join_problems(found)["message"].to_list()
+    return f" {messages[0]}" if messages else ""

@@ -34,6 +34,7 @@ class Study:
     problems: pl.DataFrame = field(default_factory=lambda: empty(PROBLEMS))
     sources: Mapping[str, str] = field(default_factory=dict)
     set_aside: pl.DataFrame = field(default_factory=lambda: empty(SET_ASIDE))
+    title: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))

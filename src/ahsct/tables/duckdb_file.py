@@ -1,0 +1,111 @@
+"""Reads and writes a study as a DuckDB file: tables of our names, and `study` with key and value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ahsct.errors import SourceError
+from ahsct.vocabulary import INPUT_TABLES
+
+_ROWS_AT_ONCE = 100_000
+# Column types that come over as they are; every other one is read as text.
+_TYPES: Mapping[str, pl.DataType] = {
+    "TINYINT": pl.Int64(), "SMALLINT": pl.Int64(), "INTEGER": pl.Int64(), "BIGINT": pl.Int64(),
+    "UTINYINT": pl.Int64(), "USMALLINT": pl.Int64(), "UINTEGER": pl.Int64(),
+    "FLOAT": pl.Float64(), "DOUBLE": pl.Float64(),
+    "BOOLEAN": pl.Boolean(), "DATE": pl.Date(), "TIMESTAMP": pl.Datetime("us"), "VARCHAR": pl.String(),
+}  # fmt: skip
+
+
+def duckdb_tables(path: Path) -> tuple[dict[str, str], dict[str, pl.DataFrame], list[str]]:
+    """Return what the table `study` says, our tables, and the names of all others.
+
+    The file is opened read-only and cannot reach any other file.
+
+    Raises
+    ------
+    SourceError
+        It is no DuckDB file, is in use, or a table cannot be read.
+    """
+    import duckdb
+
+    try:
+        connection = duckdb.connect(
+            str(path),
+            read_only=True,
+            config={"enable_external_access": "false", "lock_configuration": "true"},
+        )
+    except duckdb.Error as error:
+        raise SourceError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
+    try:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'main' ORDER BY ALL"
+            ).fetchall()
+        ]
+        about: dict[str, str] = {}
+        if "study" in names:
+            about = {
+                key: value
+                for key, value in connection.execute('SELECT "key", "value" FROM "study"').fetchall()
+            }
+        tables = {name: _table(connection, name) for name in INPUT_TABLES if name in names}
+    except (duckdb.Error, ValueError, OverflowError) as error:
+        raise SourceError(
+            f"A table of {path} cannot be read: {_first_line(error)}. `study` needs the columns key and value."
+        ) from error
+    finally:
+        connection.close()
+    return about, tables, [name for name in names if name not in (*INPUT_TABLES, "study")]
+
+
+def _table(connection: Any, name: str) -> pl.DataFrame:
+    """Return one table in its stored order, fetched in parts as plain values."""
+    columns = connection.execute(
+        "SELECT column_name, data_type FROM information_schema.columns "
+        "WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position", [name],
+    ).fetchall()  # fmt: skip
+    schema = {column: _TYPES.get(kind, pl.String()) for column, kind in columns}
+    chosen = ", ".join(
+        _quoted(column) if kind in _TYPES else f"CAST({_quoted(column)} AS VARCHAR)"
+        for column, kind in columns
+    )
+    rows = connection.execute(f"SELECT {chosen} FROM {_quoted(name)}")
+    parts = [pl.DataFrame(schema=schema)]
+    while part := rows.fetchmany(_ROWS_AT_ONCE):
+        parts.append(pl.DataFrame(part, schema=schema, orient="row"))
+    return pl.concat(parts)
+
+
+def write_duckdb(
+    path: Path, about: Mapping[str, str], tables: Mapping[str, pl.DataFrame], work: Path
+) -> None:
+    """Write a new DuckDB file; `work` is a folder for files in between."""
+    import duckdb
+
+    connection = duckdb.connect(str(path))
+    try:
+        connection.execute('CREATE TABLE "study" ("key" VARCHAR, "value" VARCHAR)')
+        connection.executemany('INSERT INTO "study" VALUES (?, ?)', [list(item) for item in about.items()])
+        for name, frame in tables.items():
+            between = work / f"{name}.parquet"
+            frame.write_parquet(between)
+            connection.execute(
+                f"CREATE TABLE {_quoted(name)} AS SELECT * FROM read_parquet(?)", [str(between)]
+            )
+            between.unlink()
+    finally:
+        connection.close()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
