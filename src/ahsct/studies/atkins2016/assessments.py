@@ -190,7 +190,7 @@ def _edss(course: Course, day: date, visit: int) -> float:
 
 def _day_of(course: Course, month: int) -> int:
     """Day of a visit due in this month: up to ten days early or late, by a fixed pattern."""
-    return round(month * MONTH_DAYS) + (7 * course.number + 5 * month) % 21 - 10
+    return round(month * MONTH_DAYS) + (8 * course.number + 5 * month) % 21 - 10
 
 
 def _after(course: Course, day: int) -> date:

@@ -103,7 +103,7 @@ def _relapses(ids: Sequence[str]) -> list[Row]:
     for c in COURSES:
         rate = c.relapses_n / c.exposure_days * DAYS_PER_YEAR
         last_year_n = 1 if rate < 0.7 else 2 if rate < 2.3 else 3
-        before = [120 + 85 * k + 3 * c.number % 19 for k in range(last_year_n)]
+        before = [120 + (75 + 5 * c.number % 23) * k + 3 * c.number % 19 for k in range(last_year_n)]
         earlier_n = c.relapses_n - last_year_n
         step = (c.exposure_days - 395) / max(earlier_n, 1)
         before += [
