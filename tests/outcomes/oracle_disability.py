@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 
 @dataclass
@@ -115,7 +116,7 @@ def search(rule, visits, relapses, direction, *, zero=0, mobilisation=None, reba
             return at_least(visit, onset, way)
         if rule.confirmed_by == "monotonic":
             path = [v for v in visits if onset.day <= v.day <= visit.day]
-            return all(at_least(b, a, way) for a, b in zip(path, path[1:], strict=False))
+            return all(at_least(b, a, way) for a, b in pairwise(path))
         return changed(visit, base, way)
 
     def all_hold(onset, visit, base, way):
