@@ -36,6 +36,9 @@ class DisabilityRule:
     Windows (RAW, PIRA) are closed at both ends. `confirmation_tolerance_days` = (early, late): a
     visit confirms a period of c days when it lies in [c - early, c + late] days after the onset;
     late may be infinite. Periods are alternatives: any one suffices, the earliest visit decides.
+    `relapse_distance_from` = "end": the distance after a relapse, and its recovery, count from the
+    relapse's last day (from its onset where that is missing). Windows look at onsets only; a PIRA
+    window of (0, 0) asks for nothing.
     """
 
     measure: Literal["edss", "t25fw_s", "nhpt_dom_s", "nhpt_nondom_s", "sdmt"]
@@ -65,6 +68,7 @@ class DisabilityRule:
     relapse_to_baseline_days: tuple[int, int] = (30, 0)
     relapse_to_event_days: tuple[int, int] = (0, 0)
     relapse_to_confirmation_days: tuple[int, int] = (30, 0)
+    relapse_distance_from: Literal["onset", "end"] = "onset"
     # relapse-associated worsening, progression independent of relapse activity
     raw_window_days: tuple[int, int] = (90, 0)
     pira_around_event_days: tuple[int, int] = (90, 30)
@@ -91,6 +95,33 @@ class DisabilityRule:
                 raise DefinitionError(f"{name}: each `change` must be above 0.")
         if not self.confirmation_periods_days or min(self.confirmation_periods_days) < 0:
             raise DefinitionError("confirmation_periods_days needs one or more periods of 0 days or more.")
+        if len(set(self.confirmation_periods_days)) < len(self.confirmation_periods_days):
+            raise DefinitionError(
+                f"confirmation_periods_days names a period twice: {self.confirmation_periods_days}."
+            )
+        for name in (
+            "confirmation_tolerance_days",
+            "relapse_to_baseline_days",
+            "relapse_to_event_days",
+            "relapse_to_confirmation_days",
+            "raw_window_days",
+            "pira_around_event_days",
+            "pira_around_confirmation_days",
+        ):
+            if not min(getattr(self, name)) >= 0:
+                raise DefinitionError(f"{name} must be 0 or more, not {getattr(self, name)}.")
+        if not (self.sustained_days >= 0 and self.relapse_recovery_days >= 0):
+            raise DefinitionError("sustained_days and relapse_recovery_days must be 0 or more.")
+        if self.confirmed_by == "monotonic" and self.confirming_visits != "every":
+            raise DefinitionError(
+                'confirmed_by = "monotonic" speaks of every visit; it needs confirming_visits = "every".'
+            )
+        schemes = (self.worsening_baseline_scheme, self.improvement_baseline_scheme)
+        if self.relapse_recovery_days and "after_relapse" not in schemes:
+            raise DefinitionError(
+                f'relapse_recovery_days = {self.relapse_recovery_days} needs a baseline scheme "after_relapse"; '
+                f"the schemes are {schemes}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

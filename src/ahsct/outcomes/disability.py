@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args
 
+import numpy as np
 import polars as pl
 
-from ahsct.definitions import DisabilityRule
-from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, empty
+from ahsct.definitions import DisabilityRule, ThresholdStep, rule_hash
+from ahsct.kernels import as_kernel_array, kernel
+from ahsct.outcomes.disability_visits import (
+    SCALE,
+    Direction,
+    MeasuredVisits,
+    first_days,
+    may_be_baseline,
+    measured_visits,
+    relapse_arrays,
+    sign_of,
+)
+from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
+
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+# in the order of the kernel's numbers
+_REASONS = (
+    None,
+    "unconfirmed",
+    "not_sustained",
+    "near_relapse",
+    "reverted",
+    "before_start",
+    "follow_up_too_short",
+)
+_LABELS = (None, "RAW", "PIRA", "undefined")
+_CRITERIA = ("threshold", "at_or_above_event", "monotonic")
 
 
 @dataclass(frozen=True)
@@ -19,6 +48,306 @@ class Disability:
     candidates: pl.DataFrame
 
 
-def derive_disability(visits: pl.DataFrame, relapses: pl.DataFrame, *, rule: DisabilityRule) -> Disability:
-    """Return confirmed worsenings and improvements of one measure."""
-    return Disability(events=empty(EVENTS), confirmations=empty(CONFIRMATIONS), candidates=empty(CANDIDATES))
+def derive_disability(
+    visits: pl.DataFrame, relapses: pl.DataFrame | None, *, rule: DisabilityRule
+) -> Disability:
+    """Return confirmed worsenings and improvements of one measure.
+
+    A visit is an *onset* when its score differs from the baseline by the threshold of that baseline
+    or more. The earliest later visit that lies in a confirmation window, may confirm and is far
+    enough from relapses decides: it (and, with `confirming_visits = "every"`, each visit between)
+    must hold the change. The two directions are searched apart, each with its own baseline.
+
+    Baselines: `first` is the first visit of the table, `screening` the last of that kind,
+    `last_before_*` the last on or before that day, `rebaseline` the visit on `rebaseline_day`. One
+    too near a relapse is passed over, for the next one (`first`, `rebaseline`) or the one before
+    (the others). `roving_up` moves the baseline to the visit that confirms a worsening, whether or not
+    that lasts, `roving_down` likewise for an improvement, `roving` for both; a moved baseline too
+    near a relapse slides on. `after_relapse` moves it to each first visit `relapse_recovery_days` or
+    more after the last relapse; that visit is still compared with the old baseline.
+
+    One plateau is one event: as long as the baseline stays, a further event in the same direction
+    needs a visit at which the change was gone. A reached period is confirmed by its earliest visit.
+
+    A worsening is RAW when its onset lies in `raw_window_days` of a relapse; else PIRA when at least one
+    visit that confirms it has no relapse in the windows around onset and that visit; else undefined.
+
+    Parameters
+    ----------
+    visits
+        Study table `visits`: `patient_id`, `visit_day`, the measure, and where known `row`,
+        `visit_type`, `can_confirm` (missing = yes). A visit without the measure is not a visit here.
+        Context, one value per patient: `time_zero_day` (absent = 0), `mobilisation_start_day`
+        (missing = time zero) and `rebaseline_day`. A patient lacking a day that the rule needs has no
+        baseline and so no event (`baselines` tells).
+    relapses
+        Study table `relapses`: `patient_id`, `onset_day`, and where known `end_day`. None where relapses
+        were not recorded: then no distance applies and there is no label.
+    rule
+        The definition of a change.
+
+    Returns
+    -------
+    Disability
+        `events` (EVENTS), `confirmations` (CONFIRMATIONS: one row per event and period reached),
+        `candidates` (CANDIDATES: each onset visit that became no event). `left_day` is the last visit before
+        the onset without the change; `sustained_days` runs from onset to the last visit of the unbroken
+        change. `follow_up_too_short`: the change was not seen to end and a confirming window was still open
+        at the patient's last visit. `near_relapse`: the onset, or every visit of the windows, was too near one.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or a value cannot be used (several visits on a day, a missing day).
+
+    References
+    ----------
+    Lorscheider et al. (2016), doi:10.1093/brain/aww173. Müller et al. (2023), doi:10.1001/jamaneurol.2023.3331.
+
+    Examples
+    --------
+    From 2.0 to 3.0 on day 100, confirmed on day 200:
+
+    >>> from ahsct.definitions import DisabilityRule, ThresholdStep
+    >>> visits = pl.DataFrame({"patient_id": ["a"] * 4, "visit_day": [0, 100, 200, 300],
+    ...                        "edss": [2.0, 3.0, 3.0, 3.5]})
+    >>> relapses = pl.DataFrame({"patient_id": ["a"], "onset_day": [20]})
+    >>> step = (ThresholdStep(from_value=0, change=1.0),)
+    >>> rule = DisabilityRule(measure="edss", worsening_threshold=step, improvement_threshold=step)
+    >>> found = derive_disability(visits, relapses, rule=rule)
+    >>> found.events.select("event_id", "day", "confirmed_day", "sustained_days", "label").row(0)
+    ('a/edss_worsening/1', 100, 200, 200, 'RAW')
+    """
+    measured = measured_visits(visits, rule, function="derive_disability")
+    over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
+    runs: list[tuple[Direction, ...]] = [DIRECTIONS] if _is_shared(rule) else [(d,) for d in DIRECTIONS]
+    found, reached, is_clean, _ = zip(*(_search(measured, over, rule, run) for run in runs), strict=True)
+    records = _records(np.concatenate(found), measured, rule, has_relapses=relapses is not None)
+    events = records.filter(pl.col("rejected_because").is_null())
+    return Disability(
+        events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
+        confirmations=_confirmations(
+            records, np.concatenate(reached), np.concatenate(is_clean), measured, rule, relapses is not None
+        ),
+        candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
+            "patient_id", "day", "event_id"
+        ),
+    )
+
+
+def baselines(
+    visits: pl.DataFrame, rule: DisabilityRule, *, relapses: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return the baseline from which each patient's search begins, per direction.
+
+    Parameters
+    ----------
+    visits, rule, relapses
+        As for `derive_disability`; give the relapses, or their distance to the baseline does not count.
+
+    Returns
+    -------
+    pl.DataFrame
+        `patient_id`, `direction`, `baseline_day`, `baseline_value`, `row`; one row per patient of
+        `visits` and direction, by patient, worsening first. Missing values: the patient has no baseline.
+
+    Examples
+    --------
+    >>> from ahsct.definitions import load_definition
+    >>> visits = pl.DataFrame({"patient_id": ["a", "a", "b"], "visit_day": [-40, 90, 90], "edss": [3.0, 3.5, 2.0]})
+    >>> baselines(visits, load_definition("atkins2016").disability_rule("edss"))["baseline_day"].to_list()
+    [-40, -40, None, None]
+    """
+    measured = measured_visits(visits, rule, function="baselines")
+    over = relapse_arrays(relapses, measured.patients, rule, function="baselines")
+    found = []
+    for direction in DIRECTIONS:
+        place = pl.Series(_search(measured, over, rule, (direction,))[3])
+        place = pl.select(pl.when(place >= 0).then(place)).to_series()
+        frame = measured.frame
+        found.append(
+            pl.DataFrame(
+                {
+                    "patient_id": measured.patients,
+                    "direction": pl.repeat(direction, len(place), eager=True),
+                    "baseline_day": frame["visit_day"].gather(place),
+                    "baseline_value": frame["value"].gather(place),
+                    "row": frame["row"].gather(place),
+                }
+            )
+        )
+    everyone = visits.select(pl.col("patient_id").cast(pl.String).unique()).join(
+        pl.DataFrame({"direction": list(DIRECTIONS), "place": [0, 1]}), how="cross"
+    )
+    return (
+        everyone.join(pl.concat(found), on=["patient_id", "direction"], how="left")
+        .sort("patient_id", "place")
+        .drop("place")
+    )
+
+
+@cache
+def _compiled() -> Any:
+    from ahsct.outcomes import disability_kernel  # imports numba
+
+    return kernel(disability_kernel.search)
+
+
+def _is_shared(rule: DisabilityRule) -> bool:
+    """Tell whether one search can serve both directions."""
+    return (rule.worsening_baseline_visit, rule.worsening_baseline_scheme) == (
+        rule.improvement_baseline_visit,
+        rule.improvement_baseline_scheme,
+    )
+
+
+def _search(
+    measured: MeasuredVisits, relapses: Sequence[Any], rule: DisabilityRule, run: tuple[Direction, ...]
+) -> Any:
+    """Run the kernel for directions that share a baseline; see its `search` for what comes back."""
+    from ahsct.outcomes.disability_kernel import FAR, Rule
+
+    visit = getattr(rule, f"{run[0]}_baseline_visit")
+    scheme = getattr(rule, f"{run[0]}_baseline_scheme")
+    early, late = rule.confirmation_tolerance_days
+    periods = np.array(rule.confirmation_periods_days, dtype=np.float64)
+    sign = sign_of(rule.measure)
+    settings = Rule(
+        sign=sign,
+        find_worse="worsening" in run,
+        find_better="improvement" in run,
+        moves_after_worse=scheme in ("roving_up", "roving"),
+        moves_after_better=scheme in ("roving_down", "roving"),
+        moves_after_relapse=scheme == "after_relapse",
+        recovery=rule.relapse_recovery_days,
+        picks_last=visit not in ("first", "rebaseline"),
+        first_only=rule.events == "first",
+        criterion=_CRITERIA.index(rule.confirmed_by),
+        every=rule.confirming_visits == "every",
+        sustained=int(min(np.ceil(rule.sustained_days), FAR)),
+        baseline_before=rule.relapse_to_baseline_days[0],
+        baseline_after=rule.relapse_to_baseline_days[1],
+        event_before=rule.relapse_to_event_days[0],
+        event_after=rule.relapse_to_event_days[1],
+        confirmation_before=rule.relapse_to_confirmation_days[0],
+        confirmation_after=rule.relapse_to_confirmation_days[1],
+        raw_before=rule.raw_window_days[0],
+        raw_after=rule.raw_window_days[1],
+        pira_event_before=rule.pira_around_event_days[0],
+        pira_event_after=rule.pira_around_event_days[1],
+        pira_confirmation_before=rule.pira_around_confirmation_days[0],
+        pira_confirmation_after=rule.pira_around_confirmation_days[1],
+    )
+    return _compiled()(
+        measured.starts,
+        as_kernel_array(measured.frame["visit_day"], np.int64),
+        as_kernel_array(sign * measured.scaled, np.int64),
+        as_kernel_array(measured.frame["can_confirm"], np.bool_),
+        as_kernel_array(may_be_baseline(measured, rule, run[0]), np.bool_),
+        *relapses,
+        first_days(measured, rule),
+        settings,
+        _steps(rule.worsening_threshold),
+        _steps(rule.improvement_threshold),
+        np.ceil(np.clip(periods - early, -FAR, FAR)).astype(np.int64),
+        np.floor(np.clip(periods + late, -FAR, FAR)).astype(np.int64),
+    )
+
+
+def _steps(table: tuple[ThresholdStep, ...]) -> Any:
+    from ahsct.outcomes.disability_kernel import Steps
+
+    return Steps(
+        start=np.rint(np.array([step.from_value for step in table]) * SCALE).astype(np.int64),
+        change=np.rint(np.array([step.change for step in table]) * SCALE).astype(np.int64),
+        is_fraction=np.array([step.unit == "fraction" for step in table]),
+    )
+
+
+def _records(
+    found: np.ndarray[Any, np.dtype[np.int64]],
+    measured: MeasuredVisits,
+    rule: DisabilityRule,
+    *,
+    has_relapses: bool,
+) -> pl.DataFrame:
+    """Return one row per onset visit that was looked at: the columns of CANDIDATES."""
+    frame = measured.frame
+    day, value, row = frame["visit_day"], frame["value"], frame["row"]
+    patient, direction, baseline, left, onset, confirmed, last, outcome, label = (
+        pl.Series(found[:, column]) for column in range(9)
+    )
+    confirmed = pl.select(pl.when(confirmed >= 0).then(confirmed)).to_series()  # -1: not confirmed
+    records = pl.DataFrame(
+        {
+            "patient_id": measured.patients.gather(patient),
+            "kind": pl.repeat("disability", len(found), eager=True),
+            "measure": pl.repeat(rule.measure, len(found), eager=True),
+            "direction": pl.Series(DIRECTIONS).gather((direction < 0).cast(pl.Int64)),
+            "day": day.gather(confirmed if rule.event_day == "confirmation" else onset),
+            "left_day": day.gather(left),
+            "baseline_day": day.gather(baseline),
+            "value_before": value.gather(baseline),
+            "value_after": value.gather(onset),
+            "confirmed_day": day.gather(confirmed),
+            "sustained_days": day.gather(last) - day.gather(onset),
+            "is_sustained_to_end": (last + 1).is_in(measured.starts[1:]),
+            "label": pl.Series(_LABELS, dtype=pl.String).gather(label if has_relapses else label * 0),
+            "rule_hash": pl.repeat(rule_hash(rule), len(found), eager=True),
+            "rejected_because": pl.Series(_REASONS, dtype=pl.String).gather(outcome),
+            "baseline": row.gather(baseline),
+            "onset": row.gather(onset),
+            "confirmation": row.gather(confirmed),
+        }
+    )
+    is_event = pl.col("rejected_because").is_null()
+    number = pl.int_range(1, pl.len() + 1).over("patient_id", "direction", is_event)
+    return records.with_columns(
+        # a candidate whose confirmation never came is dated by its onset
+        pl.col("day").fill_null(day.gather(onset)),
+        pl.format(
+            "{}/{}_{}/{}{}",
+            "patient_id",
+            "measure",
+            "direction",
+            pl.when(is_event).then(pl.lit("")).otherwise(pl.lit("rejected/")),
+            number,
+        ).alias("event_id"),
+        pl.concat_list(
+            pl.format(f"visits:{{}}:{role}", pl.col(role)) for role in ("baseline", "onset", "confirmation")
+        )
+        .list.drop_nulls()
+        .alias("sources"),
+    )
+
+
+def _confirmations(
+    records: pl.DataFrame,
+    reached: np.ndarray[Any, np.dtype[np.int64]],
+    is_clean: np.ndarray[Any, np.dtype[np.bool_]],
+    measured: MeasuredVisits,
+    rule: DisabilityRule,
+    has_relapses: bool,
+) -> pl.DataFrame:
+    """Return one row per event and confirmation period reached."""
+    is_event = records["rejected_because"].is_null().to_numpy()
+    which, period = np.nonzero(is_event[:, None] & (reached >= 0))
+    place = reached[which, period]
+    frame = measured.frame
+    clean = pl.Series(is_clean[which, period])
+    return conform(
+        pl.DataFrame(
+            {
+                "patient_id": records["patient_id"].gather(which),
+                "event_id": records["event_id"].gather(which),
+                "period_days": np.array(rule.confirmation_periods_days, dtype=np.int64)[period],
+                "day": frame["visit_day"].gather(place),
+                "value": frame["value"].gather(place),
+                "source_row": frame["row"].gather(place),
+                "is_relapse_free": clean
+                if has_relapses
+                else pl.Series([None] * len(clean), dtype=pl.Boolean),
+            }
+        ),
+        CONFIRMATIONS,
+    ).sort("patient_id", "event_id", "period_days")

@@ -1,0 +1,299 @@
+"""The compiled search gives what an independent, slow search gives, on random and hostile patients."""
+
+import math
+import random
+from collections import Counter
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.outcomes.oracle_disability import Found, Relapse, Visit, exact, search
+
+from ahsct.definitions import DisabilityRule, ThresholdStep
+from ahsct.outcomes.disability import Disability, baselines, derive_disability
+from ahsct.outcomes.disability_visits import SCALE
+from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS
+
+VISITS = {
+    "patient_id": pl.String,
+    "visit_day": pl.Int64,
+    "score": pl.Float64,
+    "row": pl.Int64,
+    "can_confirm": pl.Boolean,
+    "visit_type": pl.String,
+    "time_zero_day": pl.Int64,
+    "mobilisation_start_day": pl.Int64,
+    "rebaseline_day": pl.Int64,
+}
+RELAPSES = {"patient_id": pl.String, "onset_day": pl.Int64, "end_day": pl.Int64, "row": pl.Int64}
+EDSS = [(0, 1.5, "points"), (1.0, 1.0, "points"), (5.5, 0.5, "points")]
+FIFTH = [(0, 0.2, "fraction")]
+LEAST = [(0, 0.2, "fraction"), (20, 4.0, "points")]  # the smaller of 4 points and 20 %
+BASELINES = ["first", "screening", "last_before_mobilisation", "last_before_time_zero", "rebaseline"]
+REASONS = ["unconfirmed", "not_sustained", "near_relapse", "reverted", "before_start", "follow_up_too_short"]
+SCHEMES = ["fixed", "roving_up", "roving_down", "roving", "after_relapse"]
+
+
+def steps(table):
+    return tuple(ThresholdStep(from_value=start, change=change, unit=unit) for start, change, unit in table)
+
+
+def random_rule(r: random.Random) -> DisabilityRule:
+    measure = r.choice(["edss", "edss", "t25fw_s", "sdmt"])
+    tables = {"edss": [EDSS, [(0, 1.0, "points"), (6.0, 0.5, "points")], [(0, 0.5, "points")]],
+              "t25fw_s": [FIFTH, [(0, 1.1, "points")]], "sdmt": [LEAST, FIFTH, [(0, 3.0, "points")]]}[measure]  # fmt: skip
+    worsening = r.choice(["first", *BASELINES]), r.choice(SCHEMES)
+    improvement = worsening if r.random() < 0.5 else (r.choice(BASELINES), r.choice(SCHEMES))
+    confirmed_by = r.choice(["threshold", "threshold", "at_or_above_event", "monotonic"])
+
+    def pair(*choices):
+        return r.choice(choices), r.choice(choices)
+
+    return DisabilityRule(
+        measure=measure,
+        worsening_threshold=steps(r.choice(tables)),
+        improvement_threshold=steps(r.choice(tables)),
+        worsening_baseline_visit=worsening[0],
+        worsening_baseline_scheme=worsening[1],
+        improvement_baseline_visit=improvement[0],
+        improvement_baseline_scheme=improvement[1],
+        relapse_recovery_days=r.choice([0, 30, 90]) if "after_relapse" in (worsening[1], improvement[1]) else 0,
+        confirmation_periods_days=r.choice([(84,), (168,), (84, 168), (168, 84), (0,), (28, 365, 90)]),
+        confirmation_tolerance_days=(r.choice([0, 7, 31, 7.5]), r.choice([0, 14, 730.5, 730.5, math.inf, math.inf])),
+        confirmed_by=confirmed_by,
+        confirming_visits="every" if confirmed_by == "monotonic" else r.choice(["every", "confirming_only"]),
+        sustained_days=r.choice([0, 0, 0, 180, 400.5, math.inf]),
+        relapse_to_baseline_days=pair(0, 0, 30, 60),
+        relapse_to_event_days=pair(0, 0, 0, 30),
+        relapse_to_confirmation_days=pair(0, 0, 30),
+        relapse_distance_from=r.choice(["onset", "end"]),
+        raw_window_days=pair(0, 30, 90),
+        pira_around_event_days=pair(0, 30, 90),
+        pira_around_confirmation_days=pair(0, 30, 90),
+        events=r.choice(["first", "all", "all"]),
+        event_day=r.choice(["onset", "onset", "confirmation"]),
+        not_before_day=r.choice([None, None, 1, 100]),
+    )  # fmt: skip
+
+
+def random_patient(r: random.Random, rule: DisabilityRule, name: str):
+    """Return (visit rows, relapse rows); one in eight patients is hostile."""
+    kind = r.random()
+    n_visits = r.choice([1, 2, 60]) if kind < 0.06 else r.randint(2, 20)
+    gaps = [1, 7, 29, 30, 77, 84, 90, 91, 92, 120, 168, 182]
+    day, days = r.randint(-300, 100), []
+    for _ in range(n_visits):
+        days.append(day)
+        day += r.choice(gaps)
+    score = {"edss": 3.0, "t25fw_s": 5.5, "sdmt": 21.0}[rule.measure] + r.choice([-2, 0, 0, 2.5])
+    moves = {"edss": [-1.5, -0.5, 0, 0, 0, 0, 0, 0, 0.5, 1, 1.5], "t25fw_s": [-1.2, -0.5, 0, 0, 0, 0, 0.5, 1.1, 1.2],
+             "sdmt": [-5, -4, -1, 0, 0, 0, 0, 1, 4]}[rule.measure]  # fmt: skip
+    some = r.choice(days)
+    context = (
+        r.choice([None, 0, 0, some]),
+        r.choice([None, some - 20, some]),
+        r.choice([None, some, some, some + 1]),
+    )
+    visits = []
+    for i, d in enumerate(days):
+        score = round(
+            min(
+                max(score + r.choice([*moves, 0, 0, 0, 0, 0, 0]), 0.0),
+                10.0 if rule.measure == "edss" else 60.0,
+            ),
+            1,
+        )
+        visits.append({"patient_id": name, "visit_day": d, "score": None if kind > 0.99 else score, "row": i + 1,
+                       "can_confirm": r.choice([True] * 6 + [None, False]),
+                       "visit_type": r.choice(["scheduled", None, "screening"]),
+                       "time_zero_day": context[0], "mobilisation_start_day": context[1],
+                       "rebaseline_day": context[2]})  # fmt: skip
+    onsets = days if 0.06 < kind < 0.09 else [
+        r.choice(days) + r.choice([-91, -90, -31, -30, -29, -1, 0, 1, 29, 30, 31, 90, 95])
+        for _ in range(r.choice([0, 0, 0, 1, 2, 4]))
+    ]  # fmt: skip
+    relapses = [{"patient_id": name, "onset_day": o, "end_day": r.choice([None, o, o + 20, o + 45]), "row": i + 1}
+                for i, o in enumerate(onsets)]  # fmt: skip
+    return visits, relapses
+
+
+def tables_of(rule, patients):
+    visits = pl.DataFrame([v for vs, _ in patients for v in vs], schema=VISITS).rename(
+        {"score": rule.measure}
+    )
+    return visits, pl.DataFrame([x for _, xs in patients for x in xs], schema=RELAPSES)
+
+
+def expected(rule, visits, relapses):
+    """Return the oracle's answer for one patient's rows: (baseline day, what was found) per direction."""
+    own = [Visit(v["visit_day"], exact(v["score"]), v["row"], v["can_confirm"] is not False,
+                 v["visit_type"] == "screening") for v in visits if v["score"] is not None]  # fmt: skip
+    answers = {}
+    for direction in ("worsening", "improvement"):
+        base, found = search(
+            rule, own, [Relapse(x["onset_day"], x["end_day"]) for x in relapses], direction,
+            zero=visits[0]["time_zero_day"], mobilisation=visits[0]["mobilisation_start_day"],
+            rebaseline=visits[0]["rebaseline_day"],
+        ) if own else (None, [])  # fmt: skip
+        answers[direction] = (None if base is None else base.day, found)
+    return answers
+
+
+def as_row(rule, name, direction, item: Found):
+    onset_or_confirmation = (
+        item.confirmed if rule.event_day == "confirmation" and item.confirmed else item.onset
+    )
+    rows = [("baseline", item.baseline), ("onset", item.onset), ("confirmation", item.confirmed)]
+    return (
+        name, direction, onset_or_confirmation.day, item.left.day, item.baseline.day, float(item.baseline.score),
+        float(item.onset.score), item.confirmed.day if item.confirmed else None, item.sustained_days, item.to_end,
+        item.label, [f"visits:{v.row}:{role}" for role, v in rows if v],
+        None if item.outcome == "event" else item.outcome,
+    )  # fmt: skip
+
+
+COLUMNS = ["patient_id", "direction", "day", "left_day", "baseline_day", "value_before", "value_after",
+           "confirmed_day", "sustained_days", "is_sustained_to_end", "label", "sources"]  # fmt: skip
+
+
+def rows_of(found: Disability):
+    events = [(*row, None) for row in found.events.select(COLUMNS).iter_rows()]
+    return events + list(found.candidates.select(*COLUMNS, "rejected_because").iter_rows())
+
+
+def check_cohort(seed: int, n_patients: int) -> list[str]:
+    """Compare everything; return the label or the reason of each row."""
+    r = random.Random(seed)
+    rule = random_rule(r)
+    patients = [random_patient(r, rule, f"p{k:03}") for k in range(n_patients)]
+    visits, relapses = tables_of(rule, patients)
+    found = derive_disability(visits, relapses, rule=rule)
+    begun = baselines(visits, rule, relapses=relapses)
+    want, want_reached, want_begun = [], [], []
+    for k, (own, relapsed) in enumerate(patients):
+        name = f"p{k:03}"
+        for direction, (base, items) in expected(rule, own, relapsed).items():
+            want_begun.append((name, direction, base))
+            want += [as_row(rule, name, direction, item) for item in items]
+            events = [item for item in items if item.outcome == "event"]
+            want_reached += [
+                (f"{name}/{rule.measure}_{direction}/{number}", period, v.day, float(v.score), v.row, clean)
+                for number, item in enumerate(events, start=1)
+                for period, (v, clean) in item.reached.items()
+            ]
+    key = repr
+    assert sorted(rows_of(found), key=key) == sorted(want, key=key), (seed, rule)
+    got = found.confirmations.drop("patient_id").rows()
+    assert sorted(got, key=key) == sorted(want_reached, key=key), (seed, rule)
+    assert begun.select("patient_id", "direction", "baseline_day").rows() == want_begun, (seed, rule)
+    assert found.events.schema == EVENTS
+    assert found.candidates.schema == CANDIDATES
+    assert found.confirmations.schema == CONFIRMATIONS
+    return [row[-1] or row[-3] or "improvement" for row in rows_of(found)]
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_search_equals_the_independent_search(block: int) -> None:
+    seen = Counter(what for seed in range(40) for what in check_cohort(1000 * block + seed, n_patients=20))
+    assert all(seen[label] for label in ("RAW", "PIRA", "undefined", "improvement")), seen  # none unseen
+    assert all(seen[reason] for reason in REASONS), seen
+
+
+def test_scale_of_tables_and_kernel_agree() -> None:
+    from ahsct.outcomes import disability, disability_kernel
+
+    assert disability_kernel.SCALE == SCALE
+    reasons = ["EVENT", "UNCONFIRMED", "NOT_SUSTAINED", "NEAR_RELAPSE", "REVERTED", "BEFORE_START", "FOLLOW_UP_TOO_SHORT"]  # fmt: skip
+    assert [getattr(disability_kernel, name) for name in reasons] == list(range(7))
+    assert [name.lower() for name in reasons[1:]] == list(disability._REASONS[1:])
+    labels = [
+        disability_kernel.NO_LABEL,
+        disability_kernel.RAW,
+        disability_kernel.PIRA,
+        disability_kernel.UNDEFINED,
+    ]
+    assert labels == list(range(4))
+    criteria = [disability_kernel.THRESHOLD, disability_kernel.AT_OR_ABOVE_EVENT, disability_kernel.MONOTONIC]
+    assert criteria == list(range(3))
+
+
+def cohort(seed: int, n_patients: int = 6):
+    r = random.Random(seed)
+    rule = random_rule(r)
+    return r, rule, [random_patient(r, rule, f"p{k:03}") for k in range(n_patients)]
+
+
+def same(a: Disability, b: Disability) -> bool:
+    return all(getattr(a, t).equals(getattr(b, t)) for t in ("events", "confirmations", "candidates"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9))
+def test_order_of_rows_patients_and_relapses_is_irrelevant(seed: int) -> None:
+    r, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    shuffled = visits.sample(fraction=1, shuffle=True, seed=r.randint(0, 9999))
+    mixed = relapses.sample(fraction=1, shuffle=True, seed=r.randint(0, 9999))
+    before = shuffled.clone(), mixed.clone()
+    assert same(derive_disability(visits, relapses, rule=rule), derive_disability(shuffled, mixed, rule=rule))
+    assert shuffled.equals(before[0])  # the input is not touched
+    assert mixed.equals(before[1])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9), st.integers(-5000, 5000))
+def test_shifting_all_days_changes_nothing_else(seed: int, by: int) -> None:
+    _, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    moved = derive_disability(
+        visits.with_columns(pl.col("^.*_day$") + by),
+        relapses.with_columns(pl.col("^.*_day$") + by),
+        rule=rule,
+    )
+    found = derive_disability(visits, relapses, rule=rule)
+    back = Disability(
+        *(
+            table.with_columns(pl.col("^(day|left_day|baseline_day|confirmed_day)$") - by)
+            for table in (moved.events, moved.confirmations, moved.candidates)
+        )
+    )
+    assert same(found, back)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_patient_is_not_changed_by_the_others(seed: int) -> None:
+    _, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    everyone = derive_disability(visits, relapses, rule=rule)
+    for name in visits["patient_id"].unique():
+        own = pl.col("patient_id") == name
+        alone = derive_disability(visits.filter(own), relapses, rule=rule)
+        kept = Disability(
+            *(t.filter(own) for t in (everyone.events, everyone.confirmations, everyone.candidates))
+        )
+        assert same(alone, kept)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_longer_confirmation_never_gives_an_earlier_first_event(seed: int) -> None:
+    from dataclasses import replace
+
+    _, rule, patients = cohort(seed, n_patients=12)
+    rule = replace(
+        rule, worsening_baseline_scheme="fixed", improvement_baseline_scheme="fixed", relapse_recovery_days=0,
+        confirmation_tolerance_days=(7, math.inf), confirming_visits="every",
+        relapse_to_confirmation_days=(0, 0), sustained_days=0, event_day="onset", events="first",
+    )  # fmt: skip
+    visits, relapses = tables_of(rule, patients)
+    visits = visits.with_columns(can_confirm=True)
+    key = ["patient_id", "direction"]
+    short, long = (
+        derive_disability(visits, relapses, rule=replace(rule, confirmation_periods_days=(days,))).events
+        for days in (84, 168)
+    )
+    both = long.join(short, on=key, how="left", suffix="_short")
+    assert both["day_short"].null_count() == 0
+    assert (both["day"] >= both["day_short"]).all()
