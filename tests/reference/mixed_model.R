@@ -1,6 +1,6 @@
 # Reference values of the mixed model: REML by lme4, Satterthwaite degrees of freedom by lmerTest.
 # Run: Rscript mixed_model.R  (writes mixed_model.csv and the data sets mixed_model_*.csv beside it)
-suppressMessages({library(lme4); library(lmerTest); library(nlme)})
+suppressMessages({library(lme4); library(lmerTest)})
 tight <- lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-11, maxfun = 1e6),
                      check.conv.singular = "ignore")
 out <- NULL
@@ -40,16 +40,18 @@ boundary <- data.frame(y = c(1.0, 3.1, 2.2, 3.0, 1.2, 2.6, 2.9, 1.1, 2.7), t = r
 write_data("boundary", boundary)
 record("boundary", lmer(y ~ t + (1 | group), boundary, control = tight))
 
-# early drop that levels off, then a line; random intercept; restricted likelihood
-drop <- nlme(y ~ b0 + A * (1 - exp(-t / exp(lt))) + s * t, unbalanced, fixed = b0 + A + lt + s ~ 1,
-             random = b0 ~ 1 | group, start = c(b0 = 0, A = -2.5, lt = 0.3, s = -0.2), method = "REML",
-             control = nlmeControl(tolerance = 1e-10, pnlsTol = 1e-10, maxIter = 500, msTol = 1e-12, returnObject = TRUE))
-for (k in 1:4) {
-  keep("exponential", paste0("estimate_", k), fixef(drop)[[k]])
-  keep("exponential", paste0("se_", k), sqrt(drop$varFix[k, k]))
+# early drop that levels off, then a line; random intercept: Gauss-Newton on log tau, each step a fit of
+# lmer. (nlme's method = "REML" keeps the variances of the unrestricted likelihood and only rescales
+# them, so it is not the reference; with REML = FALSE these steps end where nlme's method = "ML" does.)
+log_tau <- 0.46; A <- -3.4
+for (step in 1:60) {
+  unbalanced$drop <- 1 - exp(-unbalanced$t / exp(log_tau))
+  unbalanced$slope_in_log_tau <- -A * exp(-unbalanced$t / exp(log_tau)) * unbalanced$t / exp(log_tau)
+  fit <- lmer(y ~ drop + t + slope_in_log_tau + (1 | group), unbalanced, control = tight)
+  log_tau <- log_tau + fixef(fit)[["slope_in_log_tau"]]; A <- fixef(fit)[["drop"]]
 }
-keep("exponential", "g_11", as.numeric(pdMatrix(drop$modelStruct$reStruct)[[1]]) * drop$sigma^2); keep("exponential", "residual_variance", drop$sigma^2)
+record("exponential", fit)
+keep("exponential", "log_tau", log_tau)
 
-header <- paste("# made by mixed_model.R with", R.version.string, "lme4", packageVersion("lme4"),
-                "lmerTest", packageVersion("lmerTest"), "nlme", packageVersion("nlme"))
+header <- paste("# made by mixed_model.R with", R.version.string, "lme4", packageVersion("lme4"), "lmerTest", packageVersion("lmerTest"))
 writeLines(c(header, "case,name,value", paste(out$case, out$name, trimws(out$value), sep = ",")), "mixed_model.csv")
