@@ -48,8 +48,8 @@ def published_numbers(id: str = "atkins2016") -> pl.DataFrame:
     pl.DataFrame
         All columns are text. Those of `published.csv` (one row per number with its source; `reproduced`
         is asserted, shown or not reproducible), and the selectors of RESULTS: `our_endpoint`,
-        `our_component`, `our_estimand`, `our_population`, `our_term`, `our_statistic`, `our_time_years`
-        (missing = any), and what to compare: `our_which` names a column of RESULTS (estimate answers to
+        `our_component`, `our_estimand`, `our_population`, `our_term`, `our_statistic`, `our_time_years`,
+        `our_method` (a part of it; missing = any), and what to compare: `our_which` names a column of RESULTS (estimate answers to
         `estimate_num`, lower and upper to `ci_low` and `ci_high`, n and n_events to `n` and `events`),
         times `our_scale`, to `our_decimals` printed digits. A published row comes as often as it has
         selectors, once where it has none.
