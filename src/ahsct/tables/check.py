@@ -49,7 +49,7 @@ def find_problems(study: Study) -> pl.DataFrame:
 def _without_echoes(problems: pl.DataFrame) -> pl.DataFrame:
     """Leave out "missing" where the cell was not missing but could not be read: that is told already."""
     is_echo = pl.col("rule").is_in(("missing_value", "no_edss"))
-    cell = ["table", "row", pl.col("column").str.replace("_(date|day)$", "").alias("column")]
+    cell = [pl.col("table"), pl.col("row"), pl.col("column").str.replace("_(date|day)$", "").alias("column")]
     cells = problems.select(*cell, "rule").filter(~is_echo & pl.col("row").is_not_null())
     echoes = problems.filter(is_echo)
     told = echoes.select(cell).with_row_index().join(
