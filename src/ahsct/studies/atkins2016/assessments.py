@@ -34,21 +34,26 @@ PATIENT_SD, RESIDUAL_SD = 0.6, 0.2  # invented
 
 
 def visits(ids: Sequence[str]) -> list[Row]:
-    """EDSS at screening, before mobilisation with the same score, and after infusion."""
+    """EDSS at screening, before mobilisation with the same score, and after infusion.
+
+    A change that is first seen when visits are six months apart is looked at again after three.
+    """
     rows = []
     for course in COURSES:
-        before = [course.mobilisation - timedelta(days=80), course.mobilisation - timedelta(days=7)]
         last = course.followed_days - 3
-        days = [day for m in VISIT_MONTHS if (day := _day_of(course, m)) <= last - 45]
-        seen = [*before, *(_after(course, day) for day in ([] if course.died else [*days, last]))]
+        again = {_day_of(course, month + 3) for month, _ in course.steps if month > VISIT_MONTHS[11]}
+        days = {day for m in VISIT_MONTHS if (day := _day_of(course, m)) <= last - 45} | again | {last}
+        before = [course.mobilisation - timedelta(days=80), course.mobilisation - timedelta(days=7)]
+        after = [] if course.died else [_after(course, day) for day in sorted(days)]
+        checks = [_after(course, day) for day in again]
         rows += [
             {
                 "patient_id": ids[course.number],
                 "visit_date": day,
                 "edss": _edss(course, day, k),
-                "visit_type": "screening" if k == 0 else "scheduled",
+                "visit_type": "screening" if k == 0 else "unscheduled" if day in checks else "scheduled",
             }
-            for k, day in enumerate(seen)
+            for k, day in enumerate([*before, *after])
         ]
     return rows
 
