@@ -218,9 +218,9 @@ def test_brain_volume_slopes_within_patients() -> None:
     patients = sorted({row["patient_id"] for row in rows})
     assert len(patients) == 19
     assert all(float(row["value"]) == 0 for row in rows if row["scan_date"] == row["reference_scan_date"])
-    for earliest in (-1000, 1):  # with and without the scans before
+    for earliest in (-1000, 1):  # with the scans before, as of infusion, and without them
         used = [row for row in rows if day(row, "scan_date") >= earliest]
-        years = np.array([day(row, "scan_date") / 365.25 for row in used])
+        years = np.array([max(day(row, "scan_date"), 0) / 365.25 for row in used])
         own = np.array([[row["patient_id"] == patient for patient in patients] for row in used], dtype=float)
         design = np.column_stack([own, np.minimum(years, 2.5), np.maximum(years - 2.5, 0)])
         values = np.array([float(row["value"]) for row in used])

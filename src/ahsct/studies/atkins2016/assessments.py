@@ -34,21 +34,26 @@ PATIENT_SD, RESIDUAL_SD = 0.6, 0.2  # invented
 
 
 def visits(ids: Sequence[str]) -> list[Row]:
-    """EDSS at screening, before mobilisation with the same score, and after infusion."""
+    """EDSS at screening, before mobilisation with the same score, and after infusion.
+
+    A change that is first seen when visits are six months apart is looked at again after three.
+    """
     rows = []
     for course in COURSES:
-        before = [course.mobilisation - timedelta(days=80), course.mobilisation - timedelta(days=7)]
         last = course.followed_days - 3
-        days = [day for m in VISIT_MONTHS if (day := _day_of(course, m)) <= last - 45]
-        seen = [*before, *(_after(course, day) for day in ([] if course.died else [*days, last]))]
+        again = {_day_of(course, month + 3) for month, _ in course.steps if month > VISIT_MONTHS[11]}
+        days = {day for m in VISIT_MONTHS if (day := _day_of(course, m)) <= last - 45} | again | {last}
+        before = [course.mobilisation - timedelta(days=80), course.mobilisation - timedelta(days=7)]
+        after = [] if course.died else [_after(course, day) for day in sorted(days)]
+        checks = [_after(course, day) for day in again]
         rows += [
             {
                 "patient_id": ids[course.number],
                 "visit_date": day,
                 "edss": _edss(course, day, k),
-                "visit_type": "screening" if k == 0 else "scheduled",
+                "visit_type": "screening" if k == 0 else "unscheduled" if day in checks else "scheduled",
             }
-            for k, day in enumerate(seen)
+            for k, day in enumerate([*before, *after])
         ]
     return rows
 
@@ -94,7 +99,7 @@ def brain_volume(ids: Sequence[str]) -> list[Row]:
 
     A patient's residuals are orthogonal to the patient's own design, and the patients' offsets to the
     mean designs, so that a mixed model with a random intercept returns the line that was put in. The
-    line passes through 0 at the baseline scans, so that it does so with and without them.
+    line starts from 0 at infusion, so that it does so with the scans before (as of that day) and without.
     """
     chosen = [c for c in COURSES if not c.died and c.number not in NO_BRAIN_VOLUME]
     years = [np.array(scan_days(course)) / DAYS_PER_YEAR for course in chosen]
@@ -102,16 +107,14 @@ def brain_volume(ids: Sequence[str]) -> list[Row]:
         np.column_stack([np.ones_like(t), np.minimum(t, BREAK_YEARS), np.maximum(t - BREAK_YEARS, 0)])
         for t in years
     ]
-    slopes = np.array([EARLY_CHANGE / BREAK_YEARS, LATE_SLOPE])
-    baseline_years = np.array([(_scans_before(c)[1] - c.infusion).days for c in chosen]) / DAYS_PER_YEAR
+    slopes = (EARLY_CHANGE / BREAK_YEARS, LATE_SLOPE)
     offsets = _residual(
         np.cos(2.0 * np.arange(len(chosen))), np.array([design.mean(axis=0) for design in designs])
     )
-    intercepts = -slopes[0] * baseline_years.mean() + PATIENT_SD * offsets
     rows = []
-    for course, design, intercept in zip(chosen, designs, intercepts, strict=True):
+    for course, design, offset in zip(chosen, designs, offsets, strict=True):
         noise = _residual(np.cos(1.7 * np.arange(len(design)) + course.number), design)
-        values = design @ np.array([intercept, *slopes]) + RESIDUAL_SD * noise
+        values = design @ np.array([PATIENT_SD * offset, *slopes]) + RESIDUAL_SD * noise
         reference = _scans_before(course)[1]
         days = [reference, *(_after(course, day) for day in scan_days(course))]
         rows += [
