@@ -2,12 +2,14 @@
 
 Scores arrive multiplied by `SCALE` and turned so that greater is worse (`bad`); days are whole days.
 This file imports nothing of ours, and every function called here lives here (see `ahsct.kernels`).
+Rules, visits and records are arrays of whole numbers whose items are named below: compiled functions
+take one array much faster than twenty arguments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -16,14 +18,58 @@ import numpy.typing as npt
 SCALE = 1_000_000  # scores and changes are held in millionths: decimal thresholds are exact
 FAR = 1 << 40  # days: no relapse, no limit
 
-# what became of a candidate
-EVENT, UNCONFIRMED, NOT_SUSTAINED, NEAR_RELAPSE, REVERTED, BEFORE_START, FOLLOW_UP_TOO_SHORT = range(7)
-# relation of a worsening to relapses
-NO_LABEL, RAW, PIRA, UNDEFINED = range(4)
-# what confirms
-THRESHOLD, AT_OR_ABOVE_EVENT, MONOTONIC = range(3)
-# columns of a record
+# items of a rule (distances and windows in days, before and after)
+(
+    SIGN,  # +1: a greater score is worse; -1: a smaller one
+    FIND_WORSE,  # which directions are reported
+    FIND_BETTER,
+    MOVES_AFTER_WORSE,  # which confirmed changes move the baseline
+    MOVES_AFTER_BETTER,
+    MOVES_AFTER_RELAPSE,
+    RECOVERY,
+    PICKS_LAST,  # of the visits that may be the first baseline
+    FIRST_ONLY,
+    CRITERION,
+    EVERY,  # every visit from onset to confirmation must meet the criterion
+    SUSTAINED,
+    BASELINE_BEFORE,
+    BASELINE_AFTER,
+    EVENT_BEFORE,
+    EVENT_AFTER,
+    CONFIRMATION_BEFORE,
+    CONFIRMATION_AFTER,
+    RAW_BEFORE,
+    RAW_AFTER,
+    PIRA_EVENT_BEFORE,
+    PIRA_EVENT_AFTER,
+    PIRA_CONFIRMATION_BEFORE,
+    PIRA_CONFIRMATION_AFTER,
+    N_SETTINGS,
+) = range(25)
+THRESHOLD, AT_OR_ABOVE_EVENT, MONOTONIC = range(3)  # the criteria of confirmation
+
+# columns of a threshold table: from this (unturned) baseline on, this change, in points or as a fraction
+FROM, CHANGE, IS_FRACTION = range(3)
+
+# columns of one patient's visits
+(
+    DAY,
+    BAD,
+    CAN_CONFIRM,
+    MAY_CONFIRM,  # can, and is far enough from relapses
+    MAY_BE_FIRST,  # the first baseline, far enough from relapses
+    MAY_BE_MOVED,  # a moved baseline: far enough from relapses
+    MAY_BE_ONSET,
+    AFTER_ONSET,  # days since the onset of the last relapse on or before the visit, or FAR
+    AFTER_RELAPSE,  # the same, from the day on which the relapse counts as over
+    BEFORE_RELAPSE,  # days to the next relapse on or after the visit, or FAR
+    N_FACTS,
+) = range(11)
+
+# columns of a record, what became of the candidate, and how a worsening relates to relapses
 PATIENT, DIRECTION, BASELINE, LEFT, ONSET, CONFIRMED, LAST, OUTCOME, LABEL, N_COLUMNS = range(10)
+EVENT, UNCONFIRMED, NOT_SUSTAINED, NEAR_RELAPSE, REVERTED, BEFORE_START, FOLLOW_UP_TOO_SHORT = range(7)
+NO_LABEL, RAW, PIRA, UNDEFINED = range(4)
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -36,287 +82,253 @@ def compiled(function: F) -> F:
     return helper
 
 
-class Steps(NamedTuple):
-    """A threshold table: from this (unturned, scaled) baseline on, this change."""
-
-    start: Ints
-    change: Ints
-    is_fraction: Flags
-
-
-class Rule(NamedTuple):
-    """What the search needs of a rule; distances and windows in days (before, after)."""
-
-    sign: int  # +1: a greater score is worse; -1: a smaller one
-    find_worse: bool  # which directions are reported
-    find_better: bool
-    moves_after_worse: bool  # which confirmed changes move the baseline
-    moves_after_better: bool
-    moves_after_relapse: bool
-    recovery: int
-    picks_last: bool  # of the visits that may be the first baseline
-    first_only: bool
-    criterion: int
-    every: bool  # every visit from onset to confirmation must meet the criterion
-    sustained: int
-    baseline_before: int
-    baseline_after: int
-    event_before: int
-    event_after: int
-    confirmation_before: int
-    confirmation_after: int
-    raw_before: int
-    raw_after: int
-    pira_event_before: int
-    pira_event_after: int
-    pira_confirmation_before: int
-    pira_confirmation_after: int
-
-
-class Visits(NamedTuple):
-    """The visits of all patients, or of one, by patient and day."""
-
-    day: Ints
-    bad: Ints
-    can_confirm: Flags
-    may_be_baseline: Flags
-    after_onset: Ints  # days since the onset of the last relapse on or before the visit, or FAR
-    after_relapse: Ints  # the same, from the day on which the relapse counts as over
-    before_relapse: Ints  # days to the next relapse on or after the visit, or FAR
-
-
 @compiled
-def _measure_distances(
-    day: Ints, onset: Ints, over: Ints, after_onset: Ints, after_relapse: Ints, before_relapse: Ints
+def fill_visits(
+    visits: Ints,
+    a: int,
+    day: Ints,
+    bad: Ints,
+    can_confirm: Flags,
+    may_be_baseline: Flags,
+    r: int,
+    r_end: int,
+    onset: Ints,
+    over: Ints,
+    rule: Ints,
 ) -> None:
-    """Fill the distances of one patient's visits to his relapses (sorted by onset)."""
-    k = 0
+    """Fill the visits of one patient, whose rows begin at `a`; his relapses (by onset) are `r` to `r_end`."""
+    k = r
     latest_over = -FAR
-    for i in range(len(day)):
-        while k < len(onset) and onset[k] <= day[i]:
+    for i in range(len(visits)):
+        today = day[a + i]
+        while k < r_end and onset[k] <= today:
             latest_over = max(latest_over, over[k])
             k += 1
-        after_onset[i] = day[i] - onset[k - 1] if k > 0 else FAR
-        after_relapse[i] = max(day[i] - latest_over, 0) if k > 0 else FAR
-        before_relapse[i] = onset[k] - day[i] if k < len(onset) else FAR
-        if k > 0 and onset[k - 1] == day[i]:
-            before_relapse[i] = 0
+        after_onset = today - onset[k - 1] if k > r else FAR
+        after = max(today - latest_over, 0) if k > r else FAR
+        before = 0 if after_onset == 0 else (onset[k] - today if k < r_end else FAR)
+        is_settled = after >= rule[BASELINE_BEFORE] and before >= rule[BASELINE_AFTER]
+        visits[i, DAY] = today
+        visits[i, BAD] = bad[a + i]
+        visits[i, CAN_CONFIRM] = can_confirm[a + i]
+        visits[i, MAY_CONFIRM] = (
+            can_confirm[a + i] and after >= rule[CONFIRMATION_BEFORE] and before >= rule[CONFIRMATION_AFTER]
+        )
+        visits[i, MAY_BE_FIRST] = may_be_baseline[a + i] and is_settled
+        visits[i, MAY_BE_MOVED] = is_settled
+        visits[i, MAY_BE_ONSET] = after >= rule[EVENT_BEFORE] and before >= rule[EVENT_AFTER]
+        visits[i, AFTER_ONSET] = after_onset
+        visits[i, AFTER_RELAPSE] = after
+        visits[i, BEFORE_RELAPSE] = before
 
 
 @compiled
-def _needed(steps: Steps, baseline: int) -> int:
-    """Smallest change that counts from this (unturned) baseline; never less than one millionth."""
-    row = 0
-    for k in range(len(steps.start)):
-        if steps.start[k] <= baseline:
-            row = k
-    change = steps.change[row]
-    if steps.is_fraction[row]:
-        change = -((-baseline * change) // SCALE)  # rounded up: exactly 20 % counts
-    return int(max(change, 1))
-
-
-@compiled
-def _is_far(visits: Visits, i: int, before: int, after: int) -> bool:
-    return bool(visits.after_relapse[i] >= before and visits.before_relapse[i] >= after)
-
-
-@compiled
-def _first_baseline(visits: Visits, rule: Rule) -> int:
-    """Return the first (or last) visit that may be the baseline and is far from relapses, or -1."""
+def first_baseline(visits: Ints, rule: Ints) -> int:
+    """Return the first (or last) visit that may be the first baseline, or -1."""
     found = -1
-    for i in range(len(visits.day)):
-        if visits.may_be_baseline[i] and _is_far(visits, i, rule.baseline_before, rule.baseline_after):
+    for i in range(len(visits)):
+        if visits[i, MAY_BE_FIRST]:
             found = i
-            if not rule.picks_last:
+            if not rule[PICKS_LAST]:
                 break
     return found
 
 
 @compiled
-def _does_hold(visits: Visits, rule: Rule, b: int, c: int, j: int, d: int, need: int) -> bool:
-    """Tell whether visit j confirms the change in direction d seen at visit c from baseline b."""
-    if rule.criterion == AT_OR_ABOVE_EVENT:
-        return bool(d * (visits.bad[j] - visits.bad[c]) >= 0)
-    if rule.criterion == MONOTONIC:
-        return bool(d * (visits.bad[j] - visits.bad[j - 1]) >= 0)
-    return bool(d * (visits.bad[j] - visits.bad[b]) >= need)
+def needed_change(steps: Ints, baseline: int) -> int:
+    """Return the smallest change that counts from this (unturned) baseline; never less than a millionth."""
+    row = 0
+    for k in range(len(steps)):
+        if steps[k, FROM] <= baseline:
+            row = k
+    change = steps[row, CHANGE]
+    if steps[row, IS_FRACTION]:
+        change = -((-baseline * change) // SCALE)  # rounded up: exactly 20 % counts
+    return int(max(change, 1))
 
 
 @compiled
-def _is_in_window(gap: int, low: Ints, high: Ints) -> bool:
-    for p in range(len(low)):
-        if low[p] <= gap <= high[p]:
+def does_hold(visits: Ints, criterion: int, b: int, c: int, j: int, d: int, need: int) -> bool:
+    """Tell whether visit j confirms the change in direction d seen at visit c from baseline b."""
+    if criterion == AT_OR_ABOVE_EVENT:
+        return bool(d * (visits[j, BAD] - visits[c, BAD]) >= 0)
+    if criterion == MONOTONIC:
+        return bool(d * (visits[j, BAD] - visits[j - 1, BAD]) >= 0)
+    return bool(d * (visits[j, BAD] - visits[b, BAD]) >= need)
+
+
+@compiled
+def is_in_window(gap: int, windows: Ints) -> bool:
+    """Tell whether a visit so many days after the onset lies in the window of any period."""
+    for p in range(len(windows)):
+        if windows[p, 0] <= gap <= windows[p, 1]:
             return True
     return False
 
 
 @compiled
-def _may_confirm(visits: Visits, rule: Rule, j: int) -> bool:
-    return visits.can_confirm[j] and _is_far(visits, j, rule.confirmation_before, rule.confirmation_after)
-
-
-@compiled
-def _confirm(
-    visits: Visits, rule: Rule, b: int, c: int, d: int, need: int, start: int, low: Ints, high: Ints
+def judge(
+    visits: Ints, rule: Ints, windows: Ints, start: int, b: int, c: int, d: int, need: int
 ) -> tuple[int, int]:
     """Return what became of the candidate at visit c, and the visit that confirmed it (or -1).
 
     The earliest visit that lies in a window and may confirm decides.
     """
-    day = visits.day
-    if day[c] < start:
+    if visits[c, DAY] < start:
         return BEFORE_START, -1
-    if not _is_far(visits, c, rule.event_before, rule.event_after):
+    if not visits[c, MAY_BE_ONSET]:
         return NEAR_RELAPSE, -1
-    closes = high.max()
+    closes = windows[0, 1]
+    for p in range(1, len(windows)):
+        closes = max(closes, windows[p, 1])
     is_blocked = False
-    for j in range(c + 1, len(day)):
-        gap = day[j] - day[c]
+    for j in range(c + 1, len(visits)):
+        gap = visits[j, DAY] - visits[c, DAY]
         if gap > closes:
             break
-        holds = _does_hold(visits, rule, b, c, j, d, need)
-        if rule.every and not holds:
+        holds = does_hold(visits, rule[CRITERION], b, c, j, d, need)
+        if rule[EVERY] and not holds:
             return REVERTED, -1
-        if _is_in_window(gap, low, high):
-            if _may_confirm(visits, rule, j):
+        if visits[j, CAN_CONFIRM] and is_in_window(gap, windows):
+            if visits[j, MAY_CONFIRM]:
                 return (EVENT, j) if holds else (REVERTED, -1)
-            if visits.can_confirm[j]:
-                is_blocked = True
-    if day[-1] - day[c] < closes:
+            is_blocked = True
+    if visits[len(visits) - 1, DAY] - visits[c, DAY] < closes:
         return FOLLOW_UP_TOO_SHORT, -1
     return (NEAR_RELAPSE, -1) if is_blocked else (UNCONFIRMED, -1)
 
 
 @compiled
-def _run_end(visits: Visits, b: int, c: int, d: int, need: int) -> int:
+def end_of_run(visits: Ints, b: int, c: int, d: int, need: int) -> int:
     """Return the last visit up to which, from visit c on, the change from baseline b is met."""
     last = c
-    while last + 1 < len(visits.day) and d * (visits.bad[last + 1] - visits.bad[b]) >= need:
+    while last + 1 < len(visits) and d * (visits[last + 1, BAD] - visits[b, BAD]) >= need:
         last += 1
     return last
 
 
 @compiled
-def _is_sustained(visits: Visits, rule: Rule, b: int, c: int, f: int, last: int, d: int, need: int) -> bool:
+def is_sustained(visits: Ints, rule: Ints, b: int, c: int, f: int, last: int, d: int, need: int) -> bool:
     """Tell whether a change confirmed at visit f lasts; one that lasts to the last visit always does."""
-    day = visits.day
-    if rule.every:
-        return last == len(day) - 1 or day[last + 1] - day[c] >= rule.sustained
+    if rule[EVERY]:
+        return bool(last == len(visits) - 1 or visits[last + 1, DAY] - visits[c, DAY] >= rule[SUSTAINED])
     k = f
-    while k + 1 < len(day) and day[k] - day[c] < rule.sustained:
+    while k + 1 < len(visits) and visits[k, DAY] - visits[c, DAY] < rule[SUSTAINED]:
         k += 1
-    return bool(d * (visits.bad[k] - visits.bad[b]) >= need)
+    return bool(d * (visits[k, BAD] - visits[b, BAD]) >= need)
 
 
 @compiled
-def _is_clean(visits: Visits, i: int, before: int, after: int) -> bool:
+def is_quiet(visits: Ints, i: int, before: int, after: int) -> bool:
     """Tell whether no relapse began in the closed window around visit i; (0, 0) asks for nothing."""
-    return (before == 0 and after == 0) or (
-        visits.after_onset[i] > before and visits.before_relapse[i] > after
-    )
+    asks_nothing = before == 0 and after == 0
+    return bool(asks_nothing or (visits[i, AFTER_ONSET] > before and visits[i, BEFORE_RELAPSE] > after))
 
 
 @compiled
-def _reach(
-    visits: Visits,
-    rule: Rule,
+def fill_periods(
+    visits: Ints,
+    rule: Ints,
+    windows: Ints,
     b: int,
     c: int,
     f: int,
     last: int,
     d: int,
     need: int,
-    low: Ints,
-    high: Ints,
+    k: int,
     reached: Ints,
     is_clean: Flags,
 ) -> int:
-    """Fill the earliest confirming visit of each period; return the relation to relapses."""
-    reached[:] = -1
-    is_clean[:] = False
-    is_clean_onset = _is_clean(visits, c, rule.pira_event_before, rule.pira_event_after)
+    """Fill the earliest confirming visit of each period of record k; return the relation to relapses."""
+    for p in range(len(windows)):
+        reached[k, p] = -1
+        is_clean[k, p] = False
+    is_quiet_onset = is_quiet(visits, c, rule[PIRA_EVENT_BEFORE], rule[PIRA_EVENT_AFTER])
     is_pira = False
     for j in range(f, last + 1):
-        holds = _does_hold(visits, rule, b, c, j, d, need)
-        if rule.every and not holds:
+        holds = does_hold(visits, rule[CRITERION], b, c, j, d, need)
+        if rule[EVERY] and not holds:
             break
-        gap = visits.day[j] - visits.day[c]
-        if not holds or not _is_in_window(gap, low, high) or not _may_confirm(visits, rule, j):
+        gap = visits[j, DAY] - visits[c, DAY]
+        if not (holds and visits[j, MAY_CONFIRM] and is_in_window(gap, windows)):
             continue
-        clean = is_clean_onset and _is_clean(
-            visits, j, rule.pira_confirmation_before, rule.pira_confirmation_after
+        clean = is_quiet_onset and is_quiet(
+            visits, j, rule[PIRA_CONFIRMATION_BEFORE], rule[PIRA_CONFIRMATION_AFTER]
         )
         is_pira = is_pira or clean
-        for p in range(len(low)):
-            if reached[p] < 0 and low[p] <= gap <= high[p]:
-                reached[p] = j
-                is_clean[p] = clean
+        for p in range(len(windows)):
+            if reached[k, p] < 0 and windows[p, 0] <= gap <= windows[p, 1]:
+                reached[k, p] = j
+                is_clean[k, p] = clean
     if d < 0:
         return NO_LABEL
-    if visits.after_onset[c] <= rule.raw_before or visits.before_relapse[c] <= rule.raw_after:
+    if visits[c, AFTER_ONSET] <= rule[RAW_BEFORE] or visits[c, BEFORE_RELAPSE] <= rule[RAW_AFTER]:
         return RAW
     return PIRA if is_pira else UNDEFINED
 
 
 @compiled
-def _search_patient(
-    visits: Visits,
-    rule: Rule,
-    worse: Steps,
-    better: Steps,
+def search_patient(
+    visits: Ints,
+    rule: Ints,
+    worse: Ints,
+    better: Ints,
+    windows: Ints,
     start: int,
-    low: Ints,
-    high: Ints,
+    first: int,
+    n_found: int,
     found: Ints,
     reached: Ints,
     is_clean: Flags,
-) -> tuple[int, int]:
-    """Search one patient's visits; return the number of records written and the first baseline (or -1)."""
-    n, day, bad = len(visits.day), visits.day, visits.bad
-    n_found = 0
-    find_worse, find_better = rule.find_worse, rule.find_better
-    b = first = _first_baseline(visits, rule)
-    if b < 0:
-        return 0, -1
-    need_worse = _needed(worse, rule.sign * bad[b])
-    need_better = _needed(better, rule.sign * bad[b])
+) -> int:
+    """Search one patient's visits from the first baseline on; return how many records there are now."""
+    find_worse, find_better = rule[FIND_WORSE], rule[FIND_BETTER]
+    b = first
+    need_worse = needed_change(worse, rule[SIGN] * visits[b, BAD])
+    need_better = needed_change(better, rule[SIGN] * visits[b, BAD])
     # after an event that leaves the baseline where it is, the change must end before it can begin anew
     ready_worse, ready_better = True, True
     held_worse, held_better = -1, -1
     i = b
-    while i + 1 < n and (find_worse or find_better):
+    while i + 1 < len(visits) and (find_worse or find_better):
         i += 1
-        change = bad[i] - bad[b]
+        change = visits[i, BAD] - visits[b, BAD]
         d = 1 if change >= need_worse else (-1 if -change >= need_better else 0)
         if d != 1 and i > held_worse:
             ready_worse = True
         if d != -1 and i > held_better:
             ready_better = True
         is_wanted = find_worse if d == 1 else find_better
-        moves = rule.moves_after_worse if d == 1 else rule.moves_after_better
+        moves = rule[MOVES_AFTER_WORSE] if d == 1 else rule[MOVES_AFTER_BETTER]
         moved = -1
         if d != 0 and (ready_worse if d == 1 else ready_better) and (is_wanted or moves):
             need = need_worse if d == 1 else need_better
-            outcome, f = _confirm(visits, rule, b, i, d, need, start, low, high)
-            last = _run_end(visits, b, f if f >= 0 else i, d, need)
-            if outcome == EVENT and not _is_sustained(visits, rule, b, i, f, last, d, need):
+            outcome, f = judge(visits, rule, windows, start, b, i, d, need)
+            last = end_of_run(visits, b, f if f >= 0 else i, d, need)
+            if outcome == EVENT and not is_sustained(visits, rule, b, i, f, last, d, need):
                 outcome = NOT_SUSTAINED
             if is_wanted:
-                record = found[n_found]
                 left = i - 1
-                while d * (bad[left] - bad[b]) >= need:  # ends at the baseline, whose change is 0
+                while d * (visits[left, BAD] - visits[b, BAD]) >= need:  # ends at the baseline: no change
                     left -= 1
-                record[DIRECTION], record[BASELINE], record[LEFT], record[ONSET] = d, b, left, i
-                record[CONFIRMED], record[LAST], record[OUTCOME], record[LABEL] = f, last, outcome, NO_LABEL
+                label = NO_LABEL
                 if outcome == EVENT:
-                    record[LABEL] = _reach(
-                        visits, rule, b, i, f, last, d, need, low, high, reached[n_found], is_clean[n_found]
+                    label = fill_periods(
+                        visits, rule, windows, b, i, f, last, d, need, n_found, reached, is_clean
                     )
-                    if rule.first_only and d == 1:
-                        find_worse = False
-                    elif rule.first_only:
-                        find_better = False
+                    if rule[FIRST_ONLY] and d == 1:
+                        find_worse = 0
+                    elif rule[FIRST_ONLY]:
+                        find_better = 0
+                found[n_found, DIRECTION] = d
+                found[n_found, BASELINE] = b
+                found[n_found, LEFT] = left
+                found[n_found, ONSET] = i
+                found[n_found, CONFIRMED] = f
+                found[n_found, LAST] = last
+                found[n_found, OUTCOME] = outcome
+                found[n_found, LABEL] = label
                 n_found += 1
             if f >= 0 and moves:
                 moved = f
@@ -325,23 +337,26 @@ def _search_patient(
             elif outcome == EVENT:
                 ready_better, held_better = False, f
         if (
-            rule.moves_after_relapse
-            and (visits.after_relapse[b] < rule.recovery or day[i] - visits.after_onset[i] > day[b])
-            and visits.after_relapse[i] >= rule.recovery
-            and _is_far(visits, i, rule.baseline_before, rule.baseline_after)
+            rule[MOVES_AFTER_RELAPSE]
+            and visits[i, MAY_BE_MOVED]
+            and visits[i, AFTER_RELAPSE] >= rule[RECOVERY]
+            and (
+                visits[b, AFTER_RELAPSE] < rule[RECOVERY]
+                or visits[i, DAY] - visits[i, AFTER_ONSET] > visits[b, DAY]
+            )
         ):
             moved = i
         if moved >= 0:
-            while moved < n and not _is_far(visits, moved, rule.baseline_before, rule.baseline_after):
+            while moved < len(visits) and not visits[moved, MAY_BE_MOVED]:
                 moved += 1
-            if moved >= n:
+            if moved == len(visits):
                 break
             b = i = moved
-            need_worse = _needed(worse, rule.sign * bad[b])
-            need_better = _needed(better, rule.sign * bad[b])
+            need_worse = needed_change(worse, rule[SIGN] * visits[b, BAD])
+            need_better = needed_change(better, rule[SIGN] * visits[b, BAD])
             ready_worse, ready_better = True, True
             held_worse, held_better = -1, -1
-    return n_found, first
+    return n_found
 
 
 def search(
@@ -354,13 +369,17 @@ def search(
     onset: Ints,
     over: Ints,
     start: Ints,
-    rule: Rule,
-    worse: Steps,
-    better: Steps,
-    low: Ints,
-    high: Ints,
-) -> Any:
-    """Search all patients.
+    rule: Ints,
+    worse: Ints,
+    better: Ints,
+    windows: Ints,
+    facts: Ints,
+    found: Ints,
+    reached: Ints,
+    is_clean: Flags,
+    baseline: Ints,
+) -> int:
+    """Search all patients; return the number of records.
 
     Parameters
     ----------
@@ -372,63 +391,45 @@ def search(
         Day of onset of each relapse (rising within a patient), and day from which it counts as over.
     start
         Per patient, the first day on which an onset counts.
-    low, high
-        Per confirmation period, its window in days from onset (closed).
-
-    Returns
-    -------
-    tuple
-        Records (one row per candidate, columns above, visits by their place in `day`, -1 = none);
-        the visit that reached each period (-1 = none; only for events) and whether no relapse lies in
-        its windows; per patient the place of the baseline from which the search began (-1 = none).
+    rule, worse, better
+        Items of the rule, and its threshold tables, as named above.
+    windows
+        Per confirmation period, first and last day after the onset.
+    facts
+        Room for the longest patient's visits, `N_FACTS` columns.
+    found, reached, is_clean
+        Filled, with room for one record per visit: records (columns as named above; visits by their
+        place in `day`, -1 = none); for events, the visit that reached each period (-1 = none), and
+        whether no relapse lies in its windows.
+    baseline
+        Filled, per patient: the place of the first baseline (-1 = none).
     """
-    n_visits, n_periods = len(day), len(low)
-    found = np.empty((n_visits, N_COLUMNS), dtype=np.int64)  # pages never written cost nothing
-    reached = np.empty((n_visits, n_periods), dtype=np.int64)
-    is_clean = np.empty((n_visits, n_periods), dtype=np.bool_)
-    longest = 0
-    for p in range(len(starts) - 1):
-        longest = max(longest, starts[p + 1] - starts[p])
-    after_onset = np.empty(longest, dtype=np.int64)
-    after_relapse = np.empty(longest, dtype=np.int64)
-    before_relapse = np.empty(longest, dtype=np.int64)
-    baseline = np.empty(len(starts) - 1, dtype=np.int64)
     n_found = 0
     for p in range(len(starts) - 1):
-        a, z = starts[p], starts[p + 1]
-        r, s = relapse_starts[p], relapse_starts[p + 1]
-        _measure_distances(day[a:z], onset[r:s], over[r:s], after_onset, after_relapse, before_relapse)
-        visits = Visits(
-            day[a:z],
-            bad[a:z],
-            can_confirm[a:z],
-            may_be_baseline[a:z],
-            after_onset[: z - a],
-            after_relapse[: z - a],
-            before_relapse[: z - a],
-        )
-        n_new, b = _search_patient(
-            visits,
-            rule,
-            worse,
-            better,
-            start[p],
-            low,
-            high,
-            found[n_found:],
-            reached[n_found:],
-            is_clean[n_found:],
-        )
+        a = starts[p]
+        visits = facts[: starts[p + 1] - a]
+        fill_visits(
+            visits, a, day, bad, can_confirm, may_be_baseline,
+            relapse_starts[p], relapse_starts[p + 1], onset, over, rule,
+        )  # fmt: skip
+        b = first_baseline(visits, rule)
         baseline[p] = a + b if b >= 0 else -1
-        for k in range(n_found, n_found + n_new):
+        if b < 0:
+            continue
+        n_before = n_found
+        n_found = search_patient(
+            visits, rule, worse, better, windows, start[p], b, n_found, found, reached, is_clean
+        )
+        for k in range(n_before, n_found):
             found[k, PATIENT] = p
-            for column in (BASELINE, LEFT, ONSET, LAST):
-                found[k, column] += a
+            found[k, BASELINE] += a
+            found[k, LEFT] += a
+            found[k, ONSET] += a
+            found[k, LAST] += a
             if found[k, CONFIRMED] >= 0:
                 found[k, CONFIRMED] += a
             if found[k, OUTCOME] == EVENT:
-                for q in range(n_periods):
+                for q in range(len(windows)):
                     if reached[k, q] >= 0:
                         reached[k, q] += a
-        n_found += n_new
-    return found[:n_found].copy(), reached[:n_found].copy(), is_clean[:n_found].copy(), baseline
+    return n_found
