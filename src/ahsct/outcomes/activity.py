@@ -209,7 +209,9 @@ def _with_reference(scans: pl.DataFrame) -> pl.DataFrame:
         .unique(["patient_id", "scan_day"], keep="first", maintain_order=True)
         .with_columns(pl.col("scan_day").shift(1).over("patient_id").alias("_previous"))
     )
-    rows = days.select("patient_id", pl.col("scan_day").alias("_reference_day"), pl.col("row").alias("_reference_row"))
+    rows = days.select(
+        "patient_id", pl.col("scan_day").alias("_reference_day"), pl.col("row").alias("_reference_row")
+    )
     return (
         scans.join(days.drop("row"), on=["patient_id", "scan_day"], how="left", maintain_order="left")
         .with_columns(pl.coalesce("reference_scan_day", "_previous").alias("_reference_day"))
@@ -256,7 +258,10 @@ def _status(low: str, high: str, least: int) -> pl.Expr:
 def _gathered(name: str) -> pl.Expr:
     """Join the lists of a group into one list without repeats."""
     return (
-        pl.col(name).list.explode(keep_nulls=False, empty_as_null=False).drop_nulls().unique(maintain_order=True)
+        pl.col(name)
+        .list.explode(keep_nulls=False, empty_as_null=False)
+        .drop_nulls()
+        .unique(maintain_order=True)
     )
 
 
@@ -270,8 +275,9 @@ def _with_defaults(frame: pl.DataFrame, defaults: dict[str, int | None]) -> pl.D
 
 def _numbered(events: pl.DataFrame, component: str, hash_of_rule: str) -> pl.DataFrame:
     numbered = events.sort("patient_id", "day", maintain_order=True).with_columns(
-        pl.format("{}/{}/{}", "patient_id", pl.lit(component), pl.int_range(1, pl.len() + 1).over("patient_id"))
-        .alias("event_id"),
+        pl.format(
+            "{}/{}/{}", "patient_id", pl.lit(component), pl.int_range(1, pl.len() + 1).over("patient_id")
+        ).alias("event_id"),
         pl.lit("worsening").alias("direction"),
         pl.lit(hash_of_rule).alias("rule_hash"),
     )

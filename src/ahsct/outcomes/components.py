@@ -131,9 +131,7 @@ def _of_component(events: pl.DataFrame, component: str) -> pl.DataFrame:
         return events.filter(pl.col("kind") == component)
     measure, _, direction = component.rpartition("_")
     return events.filter(
-        (pl.col("kind") == "disability")
-        & (pl.col("measure") == measure)
-        & (pl.col("direction") == direction)
+        (pl.col("kind") == "disability") & (pl.col("measure") == measure) & (pl.col("direction") == direction)
     )
 
 
@@ -151,7 +149,9 @@ def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> p
         .group_by("patient_id", maintain_order=True)
         .agg(
             # a first assessment that comes too late leaves only the start of risk
-            pl.coalesce(pl.col("day").filter(~pl.col("_broken")).max(), pl.col("entry_day").first()).alias("chain_day"),
+            pl.coalesce(pl.col("day").filter(~pl.col("_broken")).max(), pl.col("entry_day").first()).alias(
+                "chain_day"
+            ),
             pl.col("_broken").any().alias("has_gap"),
         )
     )

@@ -27,7 +27,8 @@ def derive_engraftment(
     patient is censored at the last count before a second infusion.
 
     Not evaluable, with the reason: counts that never fell, counts that are not daily, platelets without
-    a table of transfusions, neither counts nor a recorded day.
+    a table of transfusions, neither counts nor a recorded day. A death later than so many days after the
+    last count competes no more: engraftment may have gone before it unseen.
 
     Returns
     -------
@@ -43,11 +44,15 @@ def derive_engraftment(
     rows, origins = [], []
     for name in _CELLS:
         found = _engrafted(study, timeline, definition, name)
-        table = _rows(found, definition, f"{name}_engraftment")
+        rule = definition.engraftment
+        n_days = rule.neutrophil_days_n if name == "neutrophil" else rule.platelet_days_n
+        table = _rows(found, definition, f"{name}_engraftment", n_days)
+        engrafted = table.filter(pl.col("cause") == "engrafted").select("patient_id")
         rows.append(table)
         origins.append(
-            found.join(table.filter(pl.col("cause") == "engrafted").select("patient_id"), on="patient_id", how="semi", maintain_order="left")
-            .select("patient_id", pl.lit(f"{name}_engraftment").alias("endpoint"), "day", "origin")
+            found.join(engrafted, on="patient_id", how="semi", maintain_order="left").select(
+                "patient_id", pl.lit(f"{name}_engraftment").alias("endpoint"), "day", "origin"
+            )
         )
     return pl.concat(rows), pl.concat(origins)
 
@@ -72,7 +77,8 @@ def _engrafted(study: Study, timeline: pl.DataFrame, definition: Definition, nam
     else:
         level, n_days = rule.platelets_e9_per_l, rule.platelet_days_n
         given = _transfusion_days(study, people)
-        lows = pl.concat([counts.filter(pl.col("value") < level).select("patient_id", "day"), given])
+        low_counts = counts.filter(pl.col("value") < level).select("patient_id", "day")
+        lows = pl.concat([low_counts, given.filter(pl.col("day") >= 0)])
         # the first of the days may not come so soon after a transfusion, and none may fall on the days
         offsets = pl.DataFrame({"_offset": range(-(n_days - 1), rule.platelet_transfusion_free_days + 1)})
         barred = (
@@ -101,7 +107,9 @@ def _engrafted(study: Study, timeline: pl.DataFrame, definition: Definition, nam
             pl.lit("the study has no table of transfusions, and no recorded day")
         ),
         pl.when(~has_counts).then(pl.lit(f"no counts of {_CELLS[name]} and no recorded day")),
-        pl.when(pl.col("_fell").is_null()).then(pl.lit(f"{_CELLS[name]} never seen below {level:g} x 10^9/L")),
+        pl.when(pl.col("_fell").is_null()).then(
+            pl.lit(f"{_CELLS[name]} never seen below {level:g} x 10^9/L")
+        ),
         pl.when(pl.col("_is_daily").is_null()).then(
             pl.lit(f"no {n_days} consecutive days with a count of {_CELLS[name]} after it fell")
         ),
@@ -134,7 +142,10 @@ def _daily(study: Study, people: pl.DataFrame, test: str) -> pl.DataFrame:
         )
         .filter(
             (pl.col("sample_day") >= pl.col("infusion_day"))
-            & (pl.col("second_infusion_day").is_null() | (pl.col("sample_day") < pl.col("second_infusion_day")))
+            & (
+                pl.col("second_infusion_day").is_null()
+                | (pl.col("sample_day") < pl.col("second_infusion_day"))
+            )
         )
         .group_by("patient_id", (pl.col("sample_day") - pl.col("infusion_day")).alias("day"))
         .agg(pl.col("value").min())
@@ -146,12 +157,13 @@ def _transfusion_days(study: Study, people: pl.DataFrame) -> pl.DataFrame:
     return (
         study.table("transfusions", ["patient_id", "transfusion_day", "product"])
         .filter(pl.col("product") == "platelets")  # a row without a product is no platelet transfusion
-        .join(people.select("patient_id", "infusion_day"), on="patient_id", how="inner", maintain_order="left")
+        .join(
+            people.select("patient_id", "infusion_day"), on="patient_id", how="inner", maintain_order="left"
+        )
         .select("patient_id", (pl.col("transfusion_day") - pl.col("infusion_day")).alias("day"))
         .drop_nulls("day")
         .unique()
         .sort("patient_id", "day")
-        .filter(pl.col("day") >= 0)
     )
 
 
@@ -166,18 +178,13 @@ def _runs(counts: pl.DataFrame, n_days: int) -> pl.DataFrame:
     )
 
 
-def _rows(found: pl.DataFrame, definition: Definition, endpoint: str) -> pl.DataFrame:
+def _rows(found: pl.DataFrame, definition: Definition, endpoint: str, n_days: int) -> pl.DataFrame:
     death = pl.col("death_day") - pl.col("infusion_day")
     is_engrafted = pl.col("day").is_not_null() & (death.is_null() | (pl.col("day") <= death))
-    dies_first = death.is_not_null() & ~is_engrafted
-    known_until = pl.coalesce("last_count_day", pl.col("last_contact_day") - pl.col("infusion_day"))
-    unknown = pl.when(~is_engrafted & ~dies_first).then(
-        pl.coalesce(
-            "lacking",
-            pl.when(~pl.col("has_follow_up") & known_until.is_null()).then(pl.lit("no follow_up row")),
-        )
-    )
-    day = pl.when(is_engrafted).then("day").when(dies_first).then(death).otherwise(known_until)
+    # so soon after the last count that no engraftment could have shown in between
+    dies_first = ~is_engrafted & (death <= pl.col("last_count_day") + n_days).fill_null(False)
+    unknown = pl.when(~is_engrafted & ~dies_first).then("lacking")
+    day = pl.when(is_engrafted).then("day").when(dies_first).then(death).otherwise("last_count_day")
     day = pl.when(unknown.is_null()).then(day).otherwise(0)
     is_event = (is_engrafted | dies_first) & unknown.is_null()
     return conform(

@@ -26,7 +26,9 @@ def intercurrent_days(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
     people = timeline.drop_nulls("time_zero_day")
     courses = (
         study.table("treatments", ["patient_id", "kind", "drug_class", "start_day"])
-        .join(people.select("patient_id", "time_zero_day"), on="patient_id", how="inner", maintain_order="left")
+        .join(
+            people.select("patient_id", "time_zero_day"), on="patient_id", how="inner", maintain_order="left"
+        )
         .with_columns(
             (pl.col("start_day") - pl.col("time_zero_day")).alias("_day"),
             (pl.col("drug_class") == "rescue").fill_null(False).alias("_is_rescue"),
@@ -38,7 +40,9 @@ def intercurrent_days(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
         pl.col("_day").filter(is_dmt).min().alias("dmt_restart"),
         pl.col("_day").filter("_is_rescue").min().alias("rescue"),
     )
-    since_zero = {name: pl.col(name) - pl.col("time_zero_day") for name in ("death_day", "second_infusion_day")}
+    since_zero = {
+        name: pl.col(name) - pl.col("time_zero_day") for name in ("death_day", "second_infusion_day")
+    }
     is_treatment = pl.col("death_class") == "treatment-related"
     return people.join(starts, on="patient_id", how="left", maintain_order="left").select(
         "patient_id",

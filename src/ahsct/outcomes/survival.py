@@ -23,9 +23,7 @@ def derive_survival(timeline: pl.DataFrame, definition: Definition) -> pl.DataFr
     related = pl.when(pl.col("death_class") == "treatment-related").then(pl.lit("treatment_related"))
     related = related.otherwise(pl.lit("other_death"))
     infused = timeline.filter("is_infused").with_columns(pl.col("infusion_day").alias("_start"))
-    mobilised = timeline.filter("is_mobilised").with_columns(
-        pl.col("mobilisation_start_day").alias("_start")
-    )
+    mobilised = timeline.filter("is_mobilised").with_columns(pl.col("mobilisation_start_day").alias("_start"))
     return pl.concat(
         [
             _deaths(infused, "overall_survival", "infused", cause, definition),

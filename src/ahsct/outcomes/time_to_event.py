@@ -114,9 +114,13 @@ def settle(
             population.filter(pl.col("time_zero_day").is_null()).select(
                 "patient_id",
                 pl.lit(id).alias("estimand"),
-                pl.lit(f"no day of {definition.time_zero.kind.replace('_', ' ')} (time zero)").alias("reason"),
+                pl.lit(f"no day of {definition.time_zero.kind.replace('_', ' ')} (time zero)").alias(
+                    "reason"
+                ),
             ),
-            people.select("patient_id", pl.lit(id).alias("estimand"), excluded.alias("reason")).drop_nulls("reason"),
+            people.select("patient_id", pl.lit(id).alias("estimand"), excluded.alias("reason")).drop_nulls(
+                "reason"
+            ),
         ]
         people = people.filter(excluded.is_null())
         for component in (*tables, COMPOSITE):
@@ -159,7 +163,9 @@ def _settled(
     gap = None if endpoint.missing.rule == "interval" else endpoint.missing.max_gap_days
     wide = people
     for place, part in enumerate(parts.values()):
-        named = part.patients.rename(lambda name, place=place: name if name == "patient_id" else f"{name}_{place}")
+        named = part.patients.rename(
+            lambda name, place=place: name if name == "patient_id" else f"{name}_{place}"
+        )
         wide = wide.join(named, on="patient_id", how="left", maintain_order="left")
     places = range(len(parts))
     labels = dict(enumerate(parts))
@@ -183,13 +189,15 @@ def _settled(
 
     wide = wide.with_columns(
         pl.min_horizontal(day for _, day in ends).alias("_end"),
-        (pl.min_horizontal(day for _, day in censors) if censors else pl.lit(None, dtype=pl.Int64)).alias("_stop"),
+        (pl.min_horizontal(day for _, day in censors) if censors else pl.lit(None, dtype=pl.Int64)).alias(
+            "_stop"
+        ),
         pl.max_horizontal(f"entry_day_{p}" for p in places).fill_null(0).alias("entry_day"),
-        pl.coalesce(
-            pl.lit(unknown, dtype=pl.String), *(f"lacking_{p}" for p in places)
-        ).alias("_lacking"),
+        pl.coalesce(pl.lit(unknown, dtype=pl.String), *(f"lacking_{p}" for p in places)).alias("_lacking"),
     ).with_columns(
-        pl.min_horizontal(pl.col(f"until_day_{p}").fill_null(pl.col("entry_day")) for p in places).alias("_complete")
+        pl.min_horizontal(pl.col(f"until_day_{p}").fill_null(pl.col("entry_day")) for p in places).alias(
+            "_complete"
+        )
     )
     wide = wide.with_columns(
         (
@@ -217,13 +225,16 @@ def _settled(
     left_of_censored = pl.min_horizontal("time_day", *overrides)
     entry = pl.col("entry_day")
     wide = wide.with_columns(
-        pl.max_horizontal(pl.when(counts).then(left_of_event).otherwise(left_of_censored), entry).alias("_left")
+        pl.max_horizontal(pl.when(counts).then(left_of_event).otherwise(left_of_censored), entry).alias(
+            "_left"
+        )
     )
 
     cause = pl.coalesce(pl.when(day == pl.col("_end")).then(pl.lit(label)) for label, day in ends)
     tied = _distinct_causes(ends) > 1
     overlapping = [
-        (pl.col(f"event_day_{p}") > pl.col("_end")) & (pl.col(f"left_day_{p}") < pl.col("_end")) for p in places
+        (pl.col(f"event_day_{p}") > pl.col("_end")) & (pl.col(f"left_day_{p}") < pl.col("_end"))
+        for p in places
     ]
     is_uncertain = pl.any_horizontal(tied, *overlapping).fill_null(False)
 
@@ -234,9 +245,9 @@ def _settled(
     stopped = pl.col("_stop").is_not_null()
     missing = pl.when(~counts & ~stopped | pl.lit(unknown is not None)).then("_lacking")
     gap_reasons = [
-        pl.when(pl.col(f"has_gap_{p}").fill_null(False) & (pl.col(f"until_day_{p}") == pl.col("_complete"))).then(
-            pl.lit(f"a gap of more than {gap} days in {labels[p]}")
-        )
+        pl.when(
+            pl.col(f"has_gap_{p}").fill_null(False) & (pl.col(f"until_day_{p}") == pl.col("_complete"))
+        ).then(pl.lit(f"a gap of more than {gap} days in {labels[p]}"))
         for p in places
         if gap is not None
     ]
@@ -248,24 +259,33 @@ def _settled(
         not_evaluable,
         *(pl.when(~counts).then(reason) for reason in _censor_reasons(censors, gap_reasons, labels)),
     )
-    return wide.with_columns(
-        not_evaluable.alias("_not_evaluable"), censor_reason.alias("censor_reason")
-    ).with_columns(pl.col("_not_evaluable").is_null().alias("is_evaluable")).with_columns(
-        (counts & pl.col("is_evaluable")).alias("is_event")
-    ).with_columns(
-        pl.when("is_event").then(cause).alias("cause"),
-        (~pl.col("is_event") | ~is_uncertain).alias("cause_is_certain"),
-        pl.when("is_event").then("_left").otherwise(pl.min_horizontal("_left", "time_day")).alias("left_day"),
-        pl.when("is_event").then("_end").alias("right_day"),
-        pl.when("is_event").then(
-            pl.coalesce(
-                pl.when(pl.col(f"event_day_{p}") == pl.col("_end")).then(f"event_id_{p}") for p in places
+    return (
+        wide.with_columns(not_evaluable.alias("_not_evaluable"), censor_reason.alias("censor_reason"))
+        .with_columns(pl.col("_not_evaluable").is_null().alias("is_evaluable"))
+        .with_columns((counts & pl.col("is_evaluable")).alias("is_event"))
+        .with_columns(
+            pl.when("is_event").then(cause).alias("cause"),
+            (~pl.col("is_event") | ~is_uncertain).alias("cause_is_certain"),
+            pl.when("is_event")
+            .then("_left")
+            .otherwise(pl.min_horizontal("_left", "time_day"))
+            .alias("left_day"),
+            pl.when("is_event").then("_end").alias("right_day"),
+            pl.when("is_event")
+            .then(
+                pl.coalesce(
+                    pl.when(pl.col(f"event_day_{p}") == pl.col("_end")).then(f"event_id_{p}") for p in places
+                )
             )
-        ).alias("event_id"),
-    ).with_columns(
-        pl.when(pl.col("is_evaluable") & (~pl.col("is_event") | (pl.col("left_day") < pl.col("right_day"))))
-        .then("left_day")
-        .alias("last_negative_day"),
+            .alias("event_id"),
+        )
+        .with_columns(
+            pl.when(
+                pl.col("is_evaluable") & (~pl.col("is_event") | (pl.col("left_day") < pl.col("right_day")))
+            )
+            .then("left_day")
+            .alias("last_negative_day"),
+        )
     )
 
 
@@ -295,9 +315,7 @@ def _censor_reasons(
     censors: list[tuple[str, pl.Expr]], gap_reasons: list[pl.Expr], labels: dict[int, str]
 ) -> list[pl.Expr]:
     is_at_stop = pl.col("_stop") <= pl.col("_complete")
-    reasons = [
-        pl.when(is_at_stop & (day == pl.col("_stop"))).then(pl.lit(reason)) for reason, day in censors
-    ]
+    reasons = [pl.when(is_at_stop & (day == pl.col("_stop"))).then(pl.lit(reason)) for reason, day in censors]
     reasons += gap_reasons
     deaths = [(reason, day) for reason, day in censors if "death" in reason]
     reasons += [pl.when(day == pl.col("_stop")).then(pl.lit(reason)) for reason, day in deaths]

@@ -119,7 +119,10 @@ def _treatment_days(study: Study) -> pl.DataFrame:
     )
     infused = infusions.group_by("patient_id", maintain_order=True).agg(
         pl.col("infusion_day").first(),
-        pl.col("infusion_day").filter(pl.col("infusion_day") > pl.col("infusion_day").min()).min().alias("second_infusion_day"),
+        pl.col("infusion_day")
+        .filter(pl.col("infusion_day") > pl.col("infusion_day").min())
+        .min()
+        .alias("second_infusion_day"),
     )
     for part in (first, infused, *of_kind.values()):
         by_patient = by_patient.join(part, on="patient_id", how="left", maintain_order="left")
