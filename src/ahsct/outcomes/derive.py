@@ -15,7 +15,7 @@ from ahsct.outcomes.flow import derive_flow
 from ahsct.outcomes.mri_around import with_mri_activity
 from ahsct.outcomes.recurrent import derive_recurrent
 from ahsct.outcomes.survival import derive_survival
-from ahsct.outcomes.time_to_event import settle
+from ahsct.outcomes.time_to_event import settle_endpoint
 from ahsct.outcomes.timeline import derive_timeline
 from ahsct.outcomes.values import TOPICS, derive_patient_values
 from ahsct.tables import Study
@@ -61,7 +61,7 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
     events, confirmations, candidates = _all_events(study, timeline, definition)
     tables, left = [], []
     for endpoint in definition.endpoints:
-        rows, gone = settle(
+        rows, gone = settle_endpoint(
             study,
             events,
             endpoint=endpoint.id,

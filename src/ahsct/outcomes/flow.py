@@ -51,7 +51,7 @@ def derive_flow(
                 "reason": f"set aside by the check of the tables: {rules}",
             }
         )
-    arms = list(dict.fromkeys(timeline["arm"].to_list()))
+    arms = list(dict.fromkeys(timeline["arm"].to_list())) or [NO_ARM]
     for arm in arms:
         people = timeline.filter(pl.col("arm") == arm)
         rows += _treatment_steps(study, people, arm)

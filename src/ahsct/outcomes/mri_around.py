@@ -1,4 +1,4 @@
-"""Was there MRI activity around a change of disability?"""
+"""Whether there was MRI activity around a change of disability."""
 
 from __future__ import annotations
 

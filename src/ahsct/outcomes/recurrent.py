@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.outcomes.assessments import lacking
 from ahsct.definitions import Definition
+from ahsct.outcomes.assessments import lacking
 from ahsct.tables import Study
 from ahsct.vocabulary import RECURRENT, conform, empty
 

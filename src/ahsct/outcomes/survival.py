@@ -20,8 +20,11 @@ def derive_survival(timeline: pl.DataFrame, definition: Definition) -> pl.DataFr
     not known, is not evaluable.
     """
     cause = pl.col("death_class").str.replace("-", "_", literal=True)
-    related = pl.when(pl.col("death_class") == "treatment-related").then(pl.lit("treatment_related"))
-    related = related.otherwise(pl.lit("other_death"))
+    related = (
+        pl.when(pl.col("death_class") == "treatment-related")
+        .then(pl.lit("treatment_related"))
+        .otherwise(pl.lit("other_death"))
+    )
     infused = timeline.filter("is_infused").with_columns(pl.col("infusion_day").alias("_start"))
     mobilised = timeline.filter("is_mobilised").with_columns(pl.col("mobilisation_start_day").alias("_start"))
     return pl.concat(

@@ -1,4 +1,4 @@
-"""Does a value differ from a baseline by as much as a rule asks?"""
+"""Whether a value differs from a baseline by as much as a rule asks."""
 
 from __future__ import annotations
 

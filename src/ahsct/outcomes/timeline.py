@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import polars as pl
 
 from ahsct.definitions import Definition, RebaselineWindow
@@ -53,7 +55,7 @@ def derive_timeline(study: Study, definition: Definition) -> pl.DataFrame:
         people = people.join(part, on="patient_id", how="left", maintain_order="left")
     steps = ["is_infused", "is_conditioned", "is_collected", "is_mobilised"]
     people = people.with_columns(pl.col(*steps, "has_follow_up", "is_dead").fill_null(False))
-    for later, earlier in zip(steps, steps[1:], strict=False):
+    for later, earlier in pairwise(steps):
         people = people.with_columns(pl.col(earlier) | pl.col(later))
     people = people.with_columns(_time_zero(definition))
     return _with_rebaselines(study, people, definition)
