@@ -7,17 +7,25 @@ from dataclasses import dataclass
 import polars as pl
 
 from ahsct.definitions import Definition
+from ahsct.outcomes.activity import derive_mri_activity, derive_relapses
+from ahsct.outcomes.assessments import mri_in_context, relapses_in_context, visits_in_context
+from ahsct.outcomes.disability import derive_disability
+from ahsct.outcomes.engraftment import derive_engraftment
+from ahsct.outcomes.flow import derive_flow
+from ahsct.outcomes.mri_around import with_mri_activity
+from ahsct.outcomes.recurrent import derive_recurrent
+from ahsct.outcomes.survival import derive_survival
+from ahsct.outcomes.time_to_event import settle_endpoint
+from ahsct.outcomes.timeline import derive_timeline
+from ahsct.outcomes.values import TOPICS, derive_patient_values
 from ahsct.tables import Study
-from ahsct.vocabulary import (
-    CANDIDATES,
-    CONFIRMATIONS,
-    EVENTS,
-    FLOW,
-    NOT_EVALUABLE,
-    PATIENT_VALUES,
-    RECURRENT,
-    TIME_TO_EVENT,
-    empty,
+from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, NOT_EVALUABLE, conform, empty
+
+BUILT_IN = (
+    "overall_survival",
+    "treatment_related_mortality",
+    "neutrophil_engraftment",
+    "platelet_engraftment",
 )
 
 
@@ -36,14 +44,131 @@ class Outcomes:
 
 
 def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
-    """Return every outcome that the study's tables allow; what they lack is said in `not_evaluable`."""
+    """Return every outcome that the study's tables allow; what they lack is said in `not_evaluable`.
+
+    `docs/results.md` says which rows stand in each table. Patients keep the order of `patients`, events
+    are sorted by patient and day. The study is not changed.
+
+    Raises
+    ------
+    DefinitionError
+        Arms were followed from different kinds of time zero, or the definition asks for something that
+        is not offered (imputation).
+    TableError
+        Two visits of one patient fall on the same day, and the disability rule does not say which counts.
+    """
+    timeline = derive_timeline(study, definition)
+    events, confirmations, candidates = _all_events(study, timeline, definition)
+    tables, left = [], []
+    for endpoint in definition.endpoints:
+        rows, gone = settle_endpoint(
+            study,
+            events,
+            endpoint=endpoint.id,
+            definition=definition,
+            candidates=candidates,
+            timeline=timeline,
+        )
+        tables.append(rows)
+        left.append(gone.with_columns(pl.lit(endpoint.id).alias("endpoint")))
+    engraftment, origins = derive_engraftment(study, timeline, definition)
+    tables += [derive_survival(timeline, definition), engraftment]
+    time_to_event = pl.concat(tables)
+    without_row = pl.concat(left)
+    values, lacking = derive_patient_values(study, timeline, events, origins, definition)
     return Outcomes(
-        events=empty(EVENTS),
-        confirmations=empty(CONFIRMATIONS),
-        candidates=empty(CANDIDATES),
-        time_to_event=empty(TIME_TO_EVENT),
-        recurrent=empty(RECURRENT),
-        patient_values=empty(PATIENT_VALUES),
-        not_evaluable=empty(NOT_EVALUABLE),
-        flow=empty(FLOW),
+        events=events,
+        confirmations=confirmations,
+        candidates=candidates,
+        time_to_event=time_to_event,
+        recurrent=derive_recurrent(study, timeline, events, definition),
+        patient_values=values,
+        not_evaluable=_not_evaluable(time_to_event, without_row, lacking, timeline, definition),
+        flow=derive_flow(study, timeline, time_to_event, without_row, definition),
+    )
+
+
+def _all_events(
+    study: Study, timeline: pl.DataFrame, definition: Definition
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    relapses = relapses_in_context(study, timeline)
+    visits = visits_in_context(study, timeline)
+    found = [
+        derive_disability(visits, relapses, rule=rule)
+        for rule in definition.disability
+        if rule.measure in visits.columns
+    ]
+    events = pl.concat(
+        [
+            empty(EVENTS),
+            derive_relapses(relapses, rule=definition.relapses),
+            derive_mri_activity(mri_in_context(study, timeline, definition), rule=definition.mri),
+            *(part.events for part in found),
+        ]
+    ).sort("patient_id", "day", "event_id", maintain_order=True)
+    return (
+        with_mri_activity(events, study, timeline, definition),
+        pl.concat([empty(CONFIRMATIONS), *(part.confirmations for part in found)]),
+        pl.concat([empty(CANDIDATES), *(part.candidates for part in found)]),
+    )
+
+
+def _not_evaluable(
+    time_to_event: pl.DataFrame,
+    without_row: pl.DataFrame,
+    lacking: pl.DataFrame,
+    timeline: pl.DataFrame,
+    definition: Definition,
+) -> pl.DataFrame:
+    """Return each patient and endpoint that cannot be evaluated, once for all estimands.
+
+    Where one reason holds for everybody there is one row without a patient. Patients left out as
+    published are no such case: they stand in the patient flow.
+    """
+    composite = time_to_event.filter(pl.col("component") == "composite")
+    unfit = composite.filter(~pl.col("is_evaluable")).select(
+        "patient_id", "endpoint", pl.col("censor_reason").alias("reason")
+    )
+    no_zero = without_row.filter(~pl.col("reason").str.starts_with("left out as published")).select(
+        "patient_id", "endpoint", "reason"
+    )
+    each = pl.concat([no_zero, unfit]).unique(maintain_order=True)
+    asked = pl.concat(
+        [composite.select("patient_id", "endpoint"), without_row.select("patient_id", "endpoint")]
+    )
+    n_asked = asked.group_by("endpoint").agg(pl.col("patient_id").n_unique().alias("_n_asked"))
+    is_everybody = pl.len().over("endpoint", "reason") == pl.col("_n_asked")
+    fit = composite.filter("is_evaluable").select("endpoint").unique()
+    each = each.join(n_asked, on="endpoint", how="left", maintain_order="left").join(
+        fit.with_columns(pl.lit(True).alias("_fit")), on="endpoint", how="left", maintain_order="left"
+    )
+    each = each.with_columns(
+        pl.when(is_everybody & pl.col("_fit").is_null())
+        .then(None)
+        .otherwise("patient_id")
+        .alias("patient_id")
+    ).select("patient_id", "endpoint", "reason")
+    table = pl.concat([_nobody(asked, timeline, definition), each]).with_columns(
+        pl.lit(definition.id).alias("definition")
+    )
+    return pl.concat([conform(table, NOT_EVALUABLE), lacking]).unique(maintain_order=True)
+
+
+def _nobody(asked: pl.DataFrame, timeline: pl.DataFrame, definition: Definition) -> pl.DataFrame:
+    """Return the endpoints and topics that no patient could be asked about."""
+    has_rows = set(asked["endpoint"].to_list())
+    missing = [id for id in (*(e.id for e in definition.endpoints), *BUILT_IN) if id not in has_rows]
+    reasons = [
+        (id, "the study has no patient of the population (none is known to be infused)") for id in missing
+    ]
+    if timeline["time_zero_day"].is_null().all():
+        kind = definition.time_zero.kind.replace("_", " ")
+        reasons += [(topic, f"no patient has a day of {kind} (time zero)") for topic in TOPICS]
+    return pl.DataFrame(
+        {
+            "patient_id": [None] * len(reasons),
+            "endpoint": [id for id, _ in reasons],
+            "reason": [reason for _, reason in reasons],
+        },
+        schema={"patient_id": pl.String(), "endpoint": pl.String(), "reason": pl.String()},
     )

@@ -1,0 +1,190 @@
+"""One component of an endpoint in each patient: its first event, and until when it was assessed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from ahsct.definitions import Definition, Endpoint
+from ahsct.outcomes.assessments import (
+    CONTINUOUS,
+    assessed_days,
+    disability_of,
+    lacking,
+    needs_rebaseline,
+    rebaseline_column,
+    study_lacks,
+    window_of,
+)
+from ahsct.tables import Study
+
+
+class Component(NamedTuple):
+    """`patients` (one row each), the `days` on which it was assessed, and what the whole study lacks."""
+
+    patients: pl.DataFrame
+    days: pl.DataFrame
+    study_lacks: str | None
+
+
+def follow_component(
+    study: Study,
+    timeline: pl.DataFrame,
+    events: pl.DataFrame,
+    candidates: pl.DataFrame | None,
+    component: str,
+    endpoint: Endpoint,
+    definition: Definition,
+) -> Component:
+    """Return a component's first event and its follow-up in each patient with a time zero.
+
+    Returns
+    -------
+    Component
+        `patients` has `patient_id`, `event_day`, `left_day`, `event_id`, `entry_day` (start of risk),
+        `until_day` (last day of assessment without too long a gap), `has_gap`, `is_unconfirmed`,
+        `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable); all
+        days from time zero.
+    """
+    window = window_of(component, definition)
+    zero = pl.col("time_zero_day")
+    people = timeline.drop_nulls("time_zero_day").select(
+        "patient_id",
+        "time_zero_day",
+        (pl.col("death_day") - zero).alias("death_day"),
+        (pl.col("last_contact_day") - zero).alias("last_contact_day"),
+        (pl.col(rebaseline_column(component)) - zero).alias("rebaseline_day"),
+    )
+    is_delayed = window is not None and window.risk_starts == "rebaseline"
+    entry = pl.max_horizontal("rebaseline_day", 0) if is_delayed else pl.lit(0, dtype=pl.Int64)
+    people = people.with_columns(entry.fill_null(0).alias("entry_day"))
+    days = assessed_days(study, timeline, component, definition)
+
+    first = _first_events(events, people, component, definition)
+    chain = _unbroken(days, people, endpoint)
+    known_until = pl.coalesce("death_day", "last_contact_day")
+    until = known_until if component in CONTINUOUS else pl.col("chain_day")
+    missing = lacking(study, timeline, component, definition, days).rename({"reason": "lacking"})
+    table = people
+    for part in (first, chain, missing):
+        table = table.join(part, on="patient_id", how="left", maintain_order="left")
+    table = table.with_columns(until.alias("until_day"), pl.col("has_gap").fill_null(False))
+    table = _with_unconfirmed(table, candidates, component, definition)
+    return Component(
+        table.select(
+            "patient_id",
+            "event_day",
+            pl.when(pl.col("event_day").is_not_null())
+            .then(pl.max_horizontal("left_day", "entry_day"))
+            .alias("left_day"),
+            "event_id",
+            "entry_day",
+            "until_day",
+            "has_gap",
+            "is_unconfirmed",
+            "censor_left_day",
+            "lacking",
+        ),
+        days,
+        study_lacks(study, timeline, component, definition, days),
+    )
+
+
+def _first_events(
+    events: pl.DataFrame, people: pl.DataFrame, component: str, definition: Definition
+) -> pl.DataFrame:
+    if component == "death":
+        return people.select(
+            "patient_id",
+            pl.col("death_day").alias("event_day"),
+            pl.col("death_day").alias("left_day"),
+            pl.lit(None, dtype=pl.String).alias("event_id"),
+        )
+    since = (
+        _of_component(events, component)
+        .join(
+            people.select("patient_id", "time_zero_day", "rebaseline_day"),
+            on="patient_id",
+            how="inner",
+            maintain_order="left",
+        )
+        .with_columns(pl.col("day", "left_day") - pl.col("time_zero_day"))
+        .filter(pl.col("day") >= 0)
+    )
+    window = window_of(component, definition)
+    if window is not None and window.early_events != "count" and component != "mri_activity":
+        # early scans are already left out of the MRI events; without a re-baseline nobody knows what is early
+        since = since.filter((pl.col("day") >= pl.col("rebaseline_day")).fill_null(False))
+    elif needs_rebaseline(component, definition):
+        since = since.filter(pl.col("rebaseline_day").is_not_null())
+    left = pl.col("day") if component == "relapse" else pl.max_horizontal("left_day", 0)
+    return (
+        since.sort("patient_id", "day", "event_id")
+        .unique("patient_id", keep="first", maintain_order=True)
+        .select("patient_id", pl.col("day").alias("event_day"), left.alias("left_day"), "event_id")
+    )
+
+
+def _of_component(events: pl.DataFrame, component: str) -> pl.DataFrame:
+    if component in ("relapse", "mri_activity"):
+        return events.filter(pl.col("kind") == component)
+    measure, _, direction = component.rpartition("_")
+    return events.filter(
+        (pl.col("kind") == "disability") & (pl.col("measure") == measure) & (pl.col("direction") == direction)
+    )
+
+
+def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> pl.DataFrame:
+    """Return the last day of each patient's assessments before the first gap that is too long."""
+    limit = None if endpoint.missing.rule == "interval" else endpoint.missing.max_gap_days
+    chain = days.join(
+        people.select("patient_id", "entry_day"), on="patient_id", how="inner", maintain_order="left"
+    ).filter(pl.col("day") >= pl.col("entry_day"))
+    before = pl.coalesce(pl.col("day").shift(1).over("patient_id"), "entry_day")
+    too_long = pl.lit(False) if limit is None else pl.col("day") - before > limit
+    broken = too_long.cast(pl.Int64).cum_sum().over("patient_id") > 0
+    return (
+        chain.with_columns(broken.alias("_broken"))
+        .group_by("patient_id", maintain_order=True)
+        .agg(
+            # a first assessment that comes too late leaves only the start of risk
+            pl.coalesce(pl.col("day").filter(~pl.col("_broken")).max(), pl.col("entry_day").first()).alias(
+                "chain_day"
+            ),
+            pl.col("_broken").any().alias("has_gap"),
+        )
+    )
+
+
+def _with_unconfirmed(
+    table: pl.DataFrame, candidates: pl.DataFrame | None, component: str, definition: Definition
+) -> pl.DataFrame:
+    """Apply what the disability rule says of a change that follow-up was too short to confirm."""
+    no_day = pl.lit(None, dtype=pl.Int64).alias("censor_left_day")
+    if candidates is None or component in (*CONTINUOUS, "mri_activity"):
+        return table.with_columns(no_day, pl.lit(False).alias("is_unconfirmed"))
+    rule, _ = disability_of(component, definition)
+    pending = _first_events(
+        candidates.filter(pl.col("rejected_because") == "follow_up_too_short"), table, component, definition
+    ).select(
+        "patient_id",
+        pl.col("event_day").alias("_day"),
+        pl.col("left_day").alias("_left"),
+        pl.col("event_id").alias("_id"),
+    )
+    table = table.join(pending, on="patient_id", how="left", maintain_order="left")
+    is_pending = pl.col("_day").is_not_null() & pl.col("event_day").is_null()
+    is_dead = pl.col("death_day").is_not_null()
+    alive, dead = rule.unconfirmed_at_end, rule.death_before_confirmation
+    counts = is_pending & (is_dead & (dead == "event") | ~is_dead & (alive == "event"))
+    cut = is_pending & (is_dead & (dead == "censor") | ~is_dead & (alive == "censor_before_onset"))
+    open_interval = is_pending & ~is_dead & (alive == "interval")
+    return table.with_columns(
+        pl.when(counts).then("_day").otherwise("event_day").alias("event_day"),
+        pl.when(counts).then("_left").otherwise("left_day").alias("left_day"),
+        pl.when(counts).then("_id").otherwise("event_id").alias("event_id"),
+        pl.when(cut).then(pl.min_horizontal("_left", "until_day")).otherwise("until_day").alias("until_day"),
+        pl.when(open_interval).then("_left").alias("censor_left_day"),
+        cut.alias("is_unconfirmed"),
+    )

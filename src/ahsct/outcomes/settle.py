@@ -1,0 +1,199 @@
+"""When observation of an endpoint ended in each patient, why, and how sure that is."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ahsct.definitions import Endpoint, Estimand
+from ahsct.outcomes.assessments import CONTINUOUS
+from ahsct.outcomes.components import Component
+from ahsct.outcomes.intercurrent import handled_as, label_of
+
+
+def settle_end(
+    people: pl.DataFrame,
+    parts: dict[str, Component],
+    estimand: Estimand,
+    endpoint: Endpoint,
+    unknown: str | None,
+    *,
+    is_composite: bool,
+) -> pl.DataFrame:
+    """Settle one endpoint or one component: when it ended, why, and how sure that is."""
+    gap = None if endpoint.missing.rule == "interval" else endpoint.missing.max_gap_days
+    wide = people
+    for place, part in enumerate(parts.values()):
+        named = part.patients.rename(
+            {name: f"{name}_{place}" for name in part.patients.columns if name != "patient_id"}
+        )
+        wide = wide.join(named, on="patient_id", how="left", maintain_order="left")
+    places = range(len(parts))
+    labels = dict(enumerate(parts))
+
+    # what can end the observation, in order of precedence on the same day
+    ends = [(labels[p], pl.col(f"event_day_{p}")) for p in places]
+    as_event = [(event, pl.col(event)) for event in handled_as(estimand, "event")]
+    if is_composite:
+        ends += [(label_of(event), day) for event, day in as_event]
+    ends += [(f"competing_{label_of(event)}", pl.col(event)) for event in handled_as(estimand, "competing")]
+    censors = [
+        (f"censored at {event} ({estimand.handling(event).strategy})", pl.col(event))
+        for event in handled_as(estimand, "censor")
+    ]
+    if not is_composite:
+        censors += [
+            (f"censored at {event} (an event of the composite)", day)
+            for event, day in as_event
+            if label_of(event) not in parts
+        ]
+
+    wide = wide.with_columns(
+        pl.min_horizontal(day for _, day in ends).alias("_end"),
+        (pl.min_horizontal(day for _, day in censors) if censors else pl.lit(None, dtype=pl.Int64)).alias(
+            "_stop"
+        ),
+        pl.max_horizontal(f"entry_day_{p}" for p in places).fill_null(0).alias("entry_day"),
+        pl.coalesce(pl.lit(unknown, dtype=pl.String), *(f"lacking_{p}" for p in places)).alias("_lacking"),
+    ).with_columns(
+        pl.min_horizontal(pl.col(f"until_day_{p}").fill_null(pl.col("entry_day")) for p in places).alias(
+            "_complete"
+        )
+    )
+    wide = wide.with_columns(
+        (
+            pl.col("_end").is_not_null()
+            & (pl.col("_stop").is_null() | (pl.col("_end") <= pl.col("_stop")))
+            & (pl.lit(True) if gap is None else pl.col("_end") <= pl.col("_complete") + gap)
+            & (pl.lit(unknown is None))
+        ).alias("_counts")
+    )
+    counts = pl.col("_counts")
+    at_censoring = pl.min_horizontal("_complete", "_stop")
+    wide = wide.with_columns(pl.when(counts).then("_end").otherwise(at_censoring).alias("time_day"))
+
+    # the interval that holds the event
+    lefts = []
+    for place, (component, part) in enumerate(parts.items()):
+        if component in CONTINUOUS:
+            continue
+        wide = _with_last_assessed(wide, part.days, place)
+        own, left = pl.col(f"event_day_{place}"), pl.col(f"left_day_{place}")
+        seen = pl.col(f"_seen_{place}").fill_null(pl.col("entry_day"))
+        lefts.append(pl.when(own == pl.col("_end")).then(left).otherwise(pl.min_horizontal(left, seen)))
+    left_of_event = pl.min_horizontal(*lefts, "_end") if lefts else pl.col("_end")
+    overrides = [pl.col(f"censor_left_day_{p}") for p in places]
+    left_of_censored = pl.min_horizontal("time_day", *overrides)
+    entry = pl.col("entry_day")
+    wide = wide.with_columns(
+        pl.max_horizontal(pl.when(counts).then(left_of_event).otherwise(left_of_censored), entry).alias(
+            "_left"
+        )
+    )
+
+    cause = pl.coalesce(pl.when(day == pl.col("_end")).then(pl.lit(label)) for label, day in ends)
+    tied = _distinct_causes(ends) > 1
+    overlapping = [
+        (pl.col(f"event_day_{p}") > pl.col("_end")) & (pl.col(f"left_day_{p}") < pl.col("_end"))
+        for p in places
+    ]
+    is_uncertain = pl.any_horizontal(tied, *overlapping).fill_null(False)
+
+    # who cannot be evaluated, and why observation ended without an event
+    late = pl.when((entry > 0) & (pl.col("time_day") <= entry)).then(
+        pl.lit("event or end of follow-up before the start of risk")
+    )
+    # nobody can be assessed after death: such a patient stays, with what little was seen
+    stopped = pl.col("_stop").is_not_null() & (pl.col("_stop") == pl.col("death_day")).fill_null(False)
+    missing = pl.when(~counts & ~stopped | pl.lit(unknown is not None)).then("_lacking")
+    gap_reasons: list[pl.Expr] = [
+        pl.when(
+            pl.col(f"has_gap_{p}").fill_null(False) & (pl.col(f"until_day_{p}") == pl.col("_complete"))
+        ).then(pl.lit(f"a gap of more than {gap} days in {labels[p]}"))
+        for p in places
+        if gap is not None
+    ]
+    reasons_out: list[pl.Expr] = [missing, late]
+    if endpoint.missing.rule == "not_evaluable":
+        reasons_out += [pl.when(~counts).then(reason) for reason in gap_reasons]
+    not_evaluable = pl.coalesce(reasons_out)
+    censor_reason = pl.coalesce(
+        not_evaluable,
+        *(pl.when(~counts).then(reason) for reason in _censor_reasons(censors, gap_reasons, labels)),
+    )
+    return (
+        wide.with_columns(not_evaluable.alias("_not_evaluable"), censor_reason.alias("censor_reason"))
+        .with_columns(pl.col("_not_evaluable").is_null().alias("is_evaluable"))
+        .with_columns((counts & pl.col("is_evaluable")).alias("is_event"))
+        .with_columns(
+            pl.when("is_event").then(cause).alias("cause"),
+            (~pl.col("is_event") | ~is_uncertain).alias("cause_is_certain"),
+            pl.when("is_event")
+            .then("_left")
+            .otherwise(pl.min_horizontal("_left", "time_day"))
+            .alias("left_day"),
+            pl.when("is_event").then("_end").alias("right_day"),
+            pl.when("is_event")
+            .then(
+                pl.coalesce(
+                    pl.when(pl.col(f"event_day_{p}") == pl.col("_end")).then(f"event_id_{p}") for p in places
+                )
+            )
+            .alias("event_id"),
+        )
+        .with_columns(
+            pl.when(
+                pl.col("is_evaluable") & (~pl.col("is_event") | (pl.col("left_day") < pl.col("right_day")))
+            )
+            .then("left_day")
+            .alias("last_negative_day"),
+        )
+    )
+
+
+def _with_last_assessed(wide: pl.DataFrame, days: pl.DataFrame, place: int) -> pl.DataFrame:
+    """Add the last day, up to the end, on which the component at this place was assessed."""
+    seen = (
+        days.join(wide.select("patient_id", "_end"), on="patient_id", how="inner", maintain_order="left")
+        .filter(pl.col("day") <= pl.col("_end"))
+        .group_by("patient_id", maintain_order=True)
+        .agg(pl.col("day").max().alias(f"_seen_{place}"))
+    )
+    return wide.join(seen, on="patient_id", how="left", maintain_order="left")
+
+
+def _distinct_causes(ends: list[tuple[str, pl.Expr]]) -> pl.Expr:
+    """Count the distinct causes detected on the day of the end."""
+    by_label: dict[str, list[pl.Expr]] = {}
+    for label, day in ends:
+        by_label.setdefault(label.removeprefix("competing_"), []).append(day)
+    return pl.sum_horizontal(
+        pl.any_horizontal((day == pl.col("_end")).fill_null(False) for day in days).cast(pl.Int64)
+        for days in by_label.values()
+    )
+
+
+def _censor_reasons(
+    censors: list[tuple[str, pl.Expr]], gap_reasons: list[pl.Expr], labels: dict[int, str]
+) -> list[pl.Expr]:
+    """Say why observation ended without an event, the most telling reason first."""
+    is_at_stop = pl.col("_stop") <= pl.col("_complete")
+    reasons: list[pl.Expr] = [
+        pl.when(is_at_stop & (day == pl.col("_stop"))).then(pl.lit(reason)) for reason, day in censors
+    ]
+    reasons += gap_reasons
+    deaths = [(reason, day) for reason, day in censors if "death" in reason]
+    reasons += [pl.when(day == pl.col("_stop")).then(pl.lit(reason)) for reason, day in deaths]
+    reasons += [
+        pl.when((pl.col(f"until_day_{p}") == pl.col("_complete")) & pl.col(f"is_unconfirmed_{p}")).then(
+            pl.lit(f"unconfirmed {label} at the end of follow-up")
+        )
+        for p, label in labels.items()
+    ]
+    reasons.append(
+        pl.when(pl.col("_complete") >= pl.col("last_contact_day")).then(pl.lit("end of follow-up"))
+    )
+    reasons += [
+        pl.when(pl.col(f"until_day_{p}") == pl.col("_complete")).then(pl.lit(f"last assessment of {label}"))
+        for p, label in labels.items()
+    ]
+    return reasons
