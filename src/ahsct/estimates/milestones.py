@@ -2,21 +2,363 @@
 
 from __future__ import annotations
 
-import polars as pl
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from ahsct.vocabulary import RESULTS, empty
+import numpy as np
+import polars as pl
+from scipy.special import ndtri
+
+from ahsct.errors import RequestError
+from ahsct.estimates._groups import LABELS
+from ahsct.estimates._risk_table import Counts, Floats
+from ahsct.estimates.beta_product import beta_product
+from ahsct.estimates.proportions import clopper_pearson
+from ahsct.estimates.rows import result, results_frame
+from ahsct.vocabulary import CURVE, conform
+
+# below these the exact interval is the one to read first (DESIGN, Estimates)
+FEW_EVENTS = 10
+FEW_AT_RISK = 10
+
+_ROUNDING = 1e-9
+
+
+class _Curve(NamedTuple):
+    """One curve with the risk table of its whole group; `n_leaving` counts events of every cause and censorings."""
+
+    labels: dict[str, Any]
+    cause: str | None
+    method: str
+    conf_level: float
+    time: Floats
+    n_at_risk: Counts
+    n_events: Counts
+    n_censored: Counts
+    n_leaving: Counts
+    estimate: Floats
+    std_error: Floats
+    lower: Floats
+    upper: Floats
+    ends_at_zero: bool
+
+    @property
+    def n(self) -> int:
+        return int(self.n_leaving.sum()) if self.has_delayed_entry else int(self.n_at_risk[0])
+
+    @property
+    def has_delayed_entry(self) -> bool:
+        return self.method.endswith("delayed entry")
+
+    def upto(self, at_years: float) -> int:
+        """Return the number of rows at or before a time."""
+        return int(np.searchsorted(self.time, at_years * (1 + _ROUNDING), side="right"))
+
+    def is_beyond(self, at_years: float) -> bool:
+        """Whether a time lies after the last follow-up while somebody might still have an event."""
+        return at_years > self.time[-1] * (1 + _ROUNDING) and not self.ends_at_zero
+
+    def row(self, **columns: Any) -> dict[str, Any]:
+        """Return a row of RESULTS with the labels of the curve."""
+        columns = {"n": self.n, "method": self.method, "conf_level": self.conf_level, **columns}
+        return result(**self.labels, term=self.cause, **columns)
 
 
 def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
-    """Return the estimate at a time, with its interval and with the exact one (schema RESULTS)."""
-    return empty(RESULTS)
+    """Return the estimate at a time, with the curve's interval and with the exact one.
+
+    Parameters
+    ----------
+    curve
+        Schema CURVE, whole as `kaplan_meier` or `aalen_johansen` made it.
+    at_years
+        Years from time zero, >= 0; events at that very time count. Days are turned into years by / 365.25.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema RESULTS. For each Kaplan-Meier curve two rows of statistic "survival_probability": with the
+        curve's interval, and with the exact one (beta product confidence procedure, which without censoring
+        before the milestone is that of Clopper and Pearson and so named). For each cause of an Aalen-Johansen
+        curve (`term`) a row of statistic "cumulative_incidence", and the interval of Clopper and Pearson where
+        nobody was censored before. The exact row comes first, and its note says why, where the estimate is 0 or
+        1, or where there are fewer than 10 events or fewer than 10 patients at risk.
+
+        `n_events` and `n_censored` count up to and including the milestone, `n_at_risk` those still at risk
+        after it; without delayed entry and competing events the three add up to `n`. After the last follow-up
+        the estimate is missing and the note says so. With delayed entry there is no exact interval.
+
+    Raises
+    ------
+    RequestError
+        The time is negative or not finite.
+
+    Examples
+    --------
+    >>> from ahsct.estimates import kaplan_meier
+    >>> frame = pl.DataFrame({"time_day": [300] * 7 + [1500] * 16, "is_event": [True] * 7 + [False] * 16})
+    >>> rows = milestone(kaplan_meier(frame), at_years=3)
+    >>> rows.select("method", pl.col("estimate", "lower", "upper").round(3)).rows()
+    [('Clopper-Pearson', 0.696, 0.471, 0.868), ('Kaplan-Meier, log-log', 0.696, 0.466, 0.842)]
+    """
+    _require_years("at_years", at_years)
+    return results_frame(row for one in _curves(curve) for row in _milestone(one, at_years))
 
 
 def median_time(curve: pl.DataFrame) -> pl.DataFrame:
-    """Return the median with its interval (schema RESULTS)."""
-    return empty(RESULTS)
+    """Return the time at which a curve reaches one half, with the interval of Brookmeyer and Crowley.
+
+    The limits are the times at which the curve's pointwise limits reach one half. Where a curve is flat at one
+    half, the middle of the flat part counts, as in R. For a cumulative incidence it is the time by which half
+    of all patients had the event.
+
+    Parameters
+    ----------
+    curve
+        Schema CURVE.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema RESULTS, one row per curve, statistic "median_time" [years]; missing with the note "not reached"
+        where the curve stays on its side of one half. Never extrapolated.
+
+    References
+    ----------
+    Brookmeyer and Crowley (1982), doi:10.2307/2530286. R: quantile(survfit(...), 0.5), survival 3.5.3.
+
+    Examples
+    --------
+    >>> from ahsct.estimates import kaplan_meier
+    >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75], "is_event": [True, True, False]})
+    >>> median_time(kaplan_meier(frame)).select("estimate", "lower", "upper", "note").row(0)
+    (2.0, 1.0, None, 'upper limit not reached')
+    """
+    return results_frame(_median(one) for one in _curves(curve))
 
 
 def restricted_mean(curve: pl.DataFrame, *, horizon_years: float) -> pl.DataFrame:
-    """Return the mean time up to a horizon (schema RESULTS)."""
-    return empty(RESULTS)
+    r"""Return the mean event-free time up to a horizon: the area under the curve.
+
+    The variance is $\sum_{t_i \le \tau} (\int_{t_i}^{\tau} \hat S)^2 d_i / (n_i (n_i - d_i))$ (Greenwood).
+
+    Parameters
+    ----------
+    curve
+        Schema CURVE, from `kaplan_meier`.
+    horizon_years
+        Horizon [years], > 0; chosen before looking at the data.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema RESULTS, one row per curve, statistic "restricted_mean" [years], `time_years` the horizon, with
+        its normal interval; missing where follow-up ends before the horizon.
+
+    Raises
+    ------
+    RequestError
+        The horizon is not above 0, or the curve is a cumulative incidence.
+
+    References
+    ----------
+    R: print(survfit(...), rmean = horizon), survival 3.5.3; survRM2 1.0.4.
+
+    Examples
+    --------
+    Three patients, events at 1 and 2 years; by hand 1 + 2/3 + 1/3:
+
+    >>> from ahsct.estimates import kaplan_meier
+    >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1461.0], "is_event": [True, True, False]})
+    >>> round(restricted_mean(kaplan_meier(frame), horizon_years=3)["estimate"].item(), 12)
+    2.0
+    """
+    _require_years("horizon_years", horizon_years)
+    if horizon_years == 0:
+        raise RequestError("horizon_years must be > 0; found 0.")
+    return results_frame(_restricted_mean(one, horizon_years) for one in _curves(curve))
+
+
+def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
+    statistic = "survival_probability" if one.cause is None else "cumulative_incidence"
+    rows = one.upto(at_years)
+    columns: dict[str, Any] = {
+        "statistic": statistic,
+        "unit": "probability",
+        "time_years": at_years,
+        "n_events": one.n_events[:rows].sum(),
+        "n_censored": one.n_censored[:rows].sum(),
+        "n_at_risk": _n_after(one, rows),
+    }
+    if one.is_beyond(at_years):
+        note = f"follow-up ends at {one.time[-1]:.4g} years: not extrapolated"
+        return [one.row(**columns, note=note)]
+    columns["estimate"] = float(one.estimate[rows - 1])
+    pointwise = one.row(
+        **columns,
+        std_error=one.std_error[rows - 1],
+        lower=_or_none(one.lower[rows - 1]),
+        upper=_or_none(one.upper[rows - 1]),
+    )
+    if pointwise["lower"] is None:
+        pointwise["note"] = (
+            f"no {one.method.split(', ')[-1]} limits where the estimate is {columns['estimate']:g}"
+        )
+    exact = one.row(**columns, **_exact(one, at_years, rows))
+    if exact["lower"] is None:
+        return [pointwise, exact]
+    if why := _why_exact_first(columns):
+        exact["note"] = f"exact interval first: {why}"
+        return [exact, pointwise]
+    return [pointwise, exact]
+
+
+def _exact(one: _Curve, at_years: float, rows: int) -> dict[str, Any]:
+    n_before = int(np.searchsorted(one.time, at_years * (1 - _ROUNDING)))
+    n_censored_before = int(one.n_censored[:n_before].sum())
+    name = "Clopper-Pearson" if n_censored_before == 0 else "beta product (method of moments)"
+    if one.has_delayed_entry:
+        return {"method": name, "note": "no exact interval with delayed entry"}
+    if n_censored_before == 0:
+        x = int(one.n_events[:rows].sum())
+        lower, upper = clopper_pearson(x if one.cause else one.n - x, one.n, (1 - one.conf_level) / 2)
+        return {"method": name, "lower": lower, "upper": upper}
+    if one.cause is not None:
+        note = f"no exact interval: {n_censored_before} of {one.n} censored before"
+        return {"method": "Clopper-Pearson", "note": note}
+    # those censored at the milestone itself are known to be event-free up to it
+    known = _n_after(one, rows) + int(one.n_censored[n_before:rows].sum())
+    lower, upper = beta_product(one.n_at_risk[:rows], one.n_events[:rows], known, conf_level=one.conf_level)
+    return {"method": name, "lower": lower, "upper": upper}
+
+
+def _why_exact_first(columns: dict[str, Any]) -> str | None:
+    if columns["estimate"] in (0.0, 1.0):
+        return f"the estimate is {columns['estimate']:g}"
+    few = [
+        f"{columns[name]} {words}"
+        for name, least, words in (
+            ("n_events", FEW_EVENTS, "events"),
+            ("n_at_risk", FEW_AT_RISK, "at risk"),
+        )
+        if columns[name] < least
+    ]
+    return "only " + " and ".join(few) if few else None
+
+
+def _median(one: _Curve) -> dict[str, Any]:
+    if one.cause is None:
+        levels = (1 - one.estimate, 1 - one.lower, 1 - one.upper)
+    else:
+        levels = (one.estimate, one.upper, one.lower)
+    estimate, lower, upper = (_first_time(one.time, level) for level in levels)
+    kind = one.method.split(", ")[-2 if one.has_delayed_entry else -1]
+    note = "not reached" if estimate is None else "upper limit not reached" if upper is None else None
+    return one.row(
+        statistic="median_time",
+        unit="years",
+        estimate=estimate,
+        lower=lower,
+        upper=upper,
+        n_events=one.n_events.sum(),
+        n_censored=one.n_censored.sum(),
+        method=f"{one.method.split(', ')[0]}, Brookmeyer-Crowley, {kind}",
+        note=note,
+    )
+
+
+def _first_time(time: Floats, fallen: Floats) -> float | None:
+    """Return when a level, running from 0 towards 1, reaches one half; in the middle where it rests there."""
+    tolerance = float(np.sqrt(np.finfo(np.float64).eps))
+    known = ~np.isnan(fallen)
+    level = np.maximum.accumulate(np.concatenate(([0.0], fallen[known])))
+    times = np.concatenate(([0.0], time[known]))
+    reached = int(np.searchsorted(level, 0.5 - tolerance))
+    if reached == level.size:
+        return None
+    left = int(np.searchsorted(level, 0.5 + tolerance, side="right"))
+    if left == reached:
+        return float(times[reached])
+    end = times[left] if left < level.size else time[-1]
+    return float((times[reached] + end) / 2)
+
+
+def _restricted_mean(one: _Curve, horizon: float) -> dict[str, Any]:
+    if one.cause is not None:
+        raise RequestError(
+            f"restricted_mean needs a Kaplan-Meier curve; this one is the cumulative incidence of {one.cause!r}."
+        )
+    rows = one.upto(horizon)
+    columns: dict[str, Any] = {
+        "statistic": "restricted_mean",
+        "unit": "years",
+        "time_years": horizon,
+        "n_events": one.n_events[:rows].sum(),
+        "n_censored": one.n_censored[:rows].sum(),
+        "n_at_risk": _n_after(one, rows),
+        "method": f"area under {one.method.split(', ')[0]}, normal",
+    }
+    if one.is_beyond(horizon):
+        note = f"follow-up ends at {one.time[-1]:.4g} years, before the horizon"
+        return one.row(**columns, note=note)
+    widths = np.diff(np.append(one.time[:rows], max(horizon, one.time[rows - 1])))
+    areas = one.estimate[:rows] * widths
+    ahead = np.cumsum(areas[::-1])[::-1]
+    n, d = one.n_at_risk[:rows] * 1.0, one.n_events[:rows]
+    rest = np.where(n > d, n - d, np.inf)
+    estimate = float(areas.sum())
+    std_error = math.sqrt(float((ahead**2 * d / np.maximum(n, 1) / rest).sum()))
+    half = float(ndtri(1 - (1 - one.conf_level) / 2)) * std_error
+    return one.row(
+        **columns,
+        estimate=estimate,
+        std_error=std_error,
+        lower=max(estimate - half, 0.0),
+        upper=min(estimate + half, horizon),
+    )
+
+
+def _n_after(one: _Curve, rows: int) -> int:
+    """Return how many are at risk just after the last of these rows."""
+    if rows < one.time.size:
+        return int(one.n_at_risk[rows])
+    return int(one.n_at_risk[-1] - one.n_leaving[-1])
+
+
+def _curves(curve: pl.DataFrame) -> Iterator[_Curve]:
+    """Yield each curve; causes of one Aalen-Johansen curve share its risk table."""
+    curve = conform(curve, CURVE)
+    for _, group in curve.partition_by(*LABELS, "method", maintain_order=True, as_dict=True).items():
+        blocks = group.partition_by("cause", maintain_order=True)
+        events = [block["n_events"].to_numpy() for block in blocks]
+        total = sum(float(block["estimate"][-1]) for block in blocks)
+        for block, n_events in zip(blocks, events, strict=True):
+            first = block.row(0, named=True)
+            is_survival = first["cause"] is None
+            n_censored = block["n_censored"].to_numpy()
+            yield _Curve(
+                labels={name: first[name] for name in LABELS},
+                cause=first["cause"],
+                method=first["method"],
+                conf_level=first["conf_level"],
+                time=block["time_years"].to_numpy(),
+                n_at_risk=block["n_at_risk"].to_numpy(),
+                n_events=n_events,
+                n_censored=n_censored,
+                n_leaving=n_censored + np.sum(events, axis=0),
+                ends_at_zero=(total < _ROUNDING) if is_survival else (total > 1 - _ROUNDING),
+                **{
+                    name: block[name].to_numpy().astype(np.float64)
+                    for name in ("estimate", "std_error", "lower", "upper")
+                },
+            )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _require_years(name: str, years: float) -> None:
+    if not 0 <= years < math.inf:
+        raise RequestError(f"{name} must be a number of years >= 0; found {years!r}.")

@@ -25,13 +25,14 @@ _NEUTRAL: Mapping[str, str] = {
 }
 
 
-def result(*, statistic: str, unit: str, n: int, method: str, **columns: Any) -> dict[str, Any]:
+def result(*, statistic: str, unit: str, n: int | None, method: str, **columns: Any) -> dict[str, Any]:
     """Return one row for `results_frame`; what is left out gets its neutral value or is missing.
 
     Parameters
     ----------
     statistic, unit, n, method
-        What no row may lack.
+        What no row may lack; `n` is None only where an estimate was made from totals and nobody said how many
+        patients stand behind them.
     columns
         Any other column of RESULTS; numpy numbers are taken as well as Python's.
 

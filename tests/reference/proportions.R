@@ -1,0 +1,21 @@
+# Writes proportions.csv. R 4.2.2, stats; mid-P from its definition by uniroot (tol 1e-15). Jeffreys from qbeta with
+# limit 0 at no event and 1 at all.
+rows <- list(); f <- function(x) ifelse(is.na(x), "", sprintf("%.17g", x))
+add <- function(method, sided, x, n, level, ci) rows[[length(rows) + 1]] <<-
+  data.frame(method = method, sided = sided, n_events = x, n = n, conf_level = level, lower = f(ci[1]), upper = f(ci[2]))
+midp <- function(x, n, a) {
+  below <- function(p) pbinom(x - 1, n, p) + dbinom(x, n, p) / 2
+  root <- function(g) uniroot(function(p) below(p) - g, c(0, 1), tol = 1e-15)$root
+  c(if (x == 0) 0 else root(1 - a), if (x == n) 1 else root(a))
+}
+for (xn in list(c(0, 24), c(1, 24), c(8, 23), c(16, 24), c(16, 23), c(23, 23), c(24, 24), c(0, 1), c(1, 1), c(7, 19), c(167, 900)))
+  for (level in c(0.95, 0.9)) {
+    x <- xn[1]; n <- xn[2]; a <- (1 - level) / 2
+    add("clopper-pearson", "two", x, n, level, binom.test(x, n, conf.level = level)$conf.int[1:2])
+    add("clopper-pearson", "upper", x, n, level, binom.test(x, n, alternative = "less", conf.level = level)$conf.int[1:2])
+    add("clopper-pearson", "lower", x, n, level, binom.test(x, n, alternative = "greater", conf.level = level)$conf.int[1:2])
+    add("wilson", "two", x, n, level, suppressWarnings(prop.test(x, n, correct = FALSE, conf.level = level))$conf.int[1:2])
+    add("jeffreys", "two", x, n, level, c(if (x == 0) 0 else qbeta(a, x + .5, n - x + .5), if (x == n) 1 else qbeta(1 - a, x + .5, n - x + .5)))
+    add("mid-p", "two", x, n, level, midp(x, n, a))
+  }
+write.csv(do.call(rbind, rows), "proportions.csv", row.names = FALSE, quote = FALSE)

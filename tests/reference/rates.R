@@ -1,0 +1,23 @@
+# Writes rates.csv and rate_ratios.csv. R 4.2.2, stats: poisson.test; mid-P from its definition by uniroot (tol 1e-14).
+f <- function(x) ifelse(is.na(x), "", sprintf("%.17g", x))
+rows <- list()
+add <- function(method, sided, x, t, level, ci) rows[[length(rows) + 1]] <<-
+  data.frame(method = method, sided = sided, n_events = x, person_years = t, conf_level = level, lower = f(ci[1]), upper = f(ci[2]))
+midp <- function(x, a) {
+  below <- function(m) ppois(x - 1, m) + dpois(x, m) / 2
+  root <- function(g) uniroot(function(m) below(m) - g, c(0, 3 * x + 20), tol = 1e-14)$root
+  c(if (x == 0) 0 else root(1 - a), root(a))
+}
+for (xt in list(c(0, 179), c(167, 140), c(1, 327), c(188, 48), c(3, 0.5), c(2500, 1e5))) for (level in c(0.95, 0.9)) {
+  x <- xt[1]; t <- xt[2]
+  add("garwood", "two", x, t, level, poisson.test(x, t, conf.level = level)$conf.int)
+  add("garwood", "upper", x, t, level, poisson.test(x, t, alternative = "less", conf.level = level)$conf.int)
+  add("garwood", "lower", x, t, level, poisson.test(x, t, alternative = "greater", conf.level = level)$conf.int)
+  add("mid-p", "two", x, t, level, midp(x, (1 - level) / 2) / t)
+}
+write.csv(do.call(rbind, rows), "rates.csv", row.names = FALSE, quote = FALSE)
+ratio <- function(x, t, y, u) { p <- poisson.test(c(x, y), c(t, u)); data.frame(n_events = x, person_years = t,
+  n_events_reference = y, person_years_reference = u, estimate = f(unname(p$estimate)), lower = f(p$conf.int[1]),
+  upper = f(p$conf.int[2]), p_value = f(p$p.value)) }
+write.csv(rbind(ratio(5, 60, 21, 72), ratio(0, 179, 167, 140), ratio(3, 10, 0, 20), ratio(12, 100, 12, 100),
+  ratio(40, 30, 10, 31), ratio(1, 327, 188, 48), ratio(2, 1, 9, 50)), "rate_ratios.csv", row.names = FALSE, quote = FALSE)
