@@ -173,10 +173,14 @@ def _fit(x: Array, years: Array, window: Array, fewest: float) -> Array:
 
     crude = float(np.log(x.sum() / years.sum()))
     bounds = [(crude - 10, crude + 3), (float(_LOG_PHI[0]), float(_LOG_PHI[1]))]
+
+    def loss(parameters: Array) -> float:
+        return float(_losses(parameters, x, years, window, fewest).mean())
+
     fits = [
         minimize(
-            lambda parameters: _losses(parameters, x, years, window, fewest).mean(),
-            [crude, log_phi],
+            loss,
+            np.array([crude, log_phi]),
             method="Nelder-Mead",
             bounds=bounds,
             options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000},
