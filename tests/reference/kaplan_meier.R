@@ -12,10 +12,11 @@ for (name in unique(d$data_set)) for (ct in c("log-log", "log", "plain", "logit"
   rows[[length(rows) + 1]] <- data.frame(data_set = name, interval = ct, time = f(s$time), n_at_risk = s$n.risk,
     n_events = s$n.event, n_censored = s$n.censor, estimate = f(s$surv), std_error = f(s$surv * s$std.err),
     lower = f(s$lower), upper = f(s$upper))[keep, ]
-  q <- quantile(s, 0.5)
+  # limits as print(s) gives them: where a limit rises again in the tail (aml, log) quantile() takes a later time
+  q <- quantile(s, 0.5); p <- summary(s)$table
   tau <- unname(quantile(x$time, 0.7)); r <- summary(s, rmean = tau)$table
   sums[[length(sums) + 1]] <- data.frame(data_set = name, interval = ct, median = f(q$quantile[[1]]),
-    median_lower = f(q$lower[[1]]), median_upper = f(q$upper[[1]]), horizon = f(tau), rmean = f(r[["rmean"]]),
+    median_lower = f(p[["0.95LCL"]]), median_upper = f(p[["0.95UCL"]]), horizon = f(tau), rmean = f(r[["rmean"]]),
     rmean_se = f(r[["se(rmean)"]]))
 }
 write.csv(do.call(rbind, rows), "kaplan_meier.csv", row.names = FALSE, quote = FALSE)

@@ -34,6 +34,13 @@ def beta_product(
     tuple[float, float]
         Lower and upper limit. As in R's bpcp each is the lowest of the limits at all times so far.
 
+    Notes
+    -----
+    The step to two moments costs accuracy where few remain after censoring: in the ovarian data of R the lower
+    limit differs from the quantile of the product itself by at most 0.0011 with 10 or more at risk, and is too
+    high by 0.009 with 5 and by 0.022 with 3 at risk. At a censoring time this differs from bpcp by design:
+    patients censored at the very time count as known to be event-free up to it.
+
     References
     ----------
     Fay, Brittain and Proschan (2013), Biostatistics 14:723-736, doi:10.1093/biostatistics/kxt016; method of

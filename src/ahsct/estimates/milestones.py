@@ -109,8 +109,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
 def median_time(curve: pl.DataFrame) -> pl.DataFrame:
     """Return the time at which a curve reaches one half, with the interval of Brookmeyer and Crowley.
 
-    The limits are the times at which the curve's pointwise limits reach one half. Where a curve is flat at one
-    half, the middle of the flat part counts, as in R. For a cumulative incidence it is the time by which half
+    The limits are the first times at which the curve's pointwise limits reach one half. Where a curve is flat at
+    one half, the middle of the flat part counts, as in R. For a cumulative incidence it is the time by which half
     of all patients had the event.
 
     Parameters
@@ -126,7 +126,8 @@ def median_time(curve: pl.DataFrame) -> pl.DataFrame:
 
     References
     ----------
-    Brookmeyer and Crowley (1982), doi:10.2307/2530286. R: quantile(survfit(...), 0.5), survival 3.5.3.
+    Brookmeyer and Crowley (1982), doi:10.2307/2530286. R: quantile(survfit(...), 0.5), survival 3.5.3; where a
+    pointwise limit rises again in the tail R's quantile takes a later time, R's print the first one, as here.
 
     Examples
     --------
@@ -206,10 +207,10 @@ def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
             f"no {one.method.split(', ')[-1]} limits where the estimate is {columns['estimate']:g}"
         )
     exact = one.row(**columns, **_exact(one, at_years, rows))
-    if exact["lower"] is None:
+    if exact.get("lower") is None:
         return [pointwise, exact]
     if why := _why_exact_first(columns):
-        exact["note"] = f"exact interval first: {why}"
+        exact["note"] = f"small-sample interval first: {why}"
         return [exact, pointwise]
     return [pointwise, exact]
 
