@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
 
 from ahsct.definitions import Definition
+from ahsct.estimates import activity, baseline, safety
+from ahsct.estimates.arms import Arm, derive_arms, label
+from ahsct.estimates.brain_volume import brain_volume_change
+from ahsct.estimates.endpoint_rows import endpoint_rows
+from ahsct.estimates.healthy_ageing import longest_followed_beside_norms
+from ahsct.estimates.kaplan_meier import kaplan_meier
+from ahsct.estimates.rows import stamp
 from ahsct.outcomes import Outcomes
 from ahsct.tables import Study
-from ahsct.vocabulary import CURVE, RESULTS, empty
+from ahsct.vocabulary import CURVE, RESULTS, conform, empty
+
+Rows = list[pl.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -21,5 +31,86 @@ class Estimates:
 
 
 def estimate_outcomes(study: Study, outcomes: Outcomes, definition: Definition) -> Estimates:
-    """Return every estimate that the outcomes allow."""
-    return Estimates(results=empty(RESULTS), curves=empty(CURVE))
+    """Return every estimate that the outcomes allow, in the order of `docs/results.md`.
+
+    Each arm has its own rows. What the study lacks has no row: `outcomes.not_evaluable` says why. In a
+    reconstructed study every row without another mark is marked `illustration`; the analysis takes that
+    back where a row gives a published number.
+
+    Returns
+    -------
+    Estimates
+        `results` (schema RESULTS) and `curves` (schema CURVE): Kaplan-Meier by endpoint, estimand and
+        component, overall survival, follow-up (reverse), and cumulative incidence of treatment-related
+        death and of engraftment.
+    """
+    arms = derive_arms(study, outcomes, definition)
+    results, curves = endpoint_rows(arms, definition)
+    for section in _SECTIONS:
+        for arm in arms:
+            rows, more = section(arm)
+            results += rows
+            curves += more
+    return Estimates(
+        results=_finish(results, study, definition), curves=_in_schema(curves, CURVE, study.study_id)
+    )
+
+
+def _without_curves(rows_of: Callable[[Arm], Rows]) -> Callable[[Arm], tuple[Rows, Rows]]:
+    return lambda arm: (rows_of(arm), [])
+
+
+def _overall_survival(arm: Arm) -> tuple[Rows, Rows]:
+    rows = arm.endpoint("overall_survival").filter("is_evaluable")
+    definition = arm.definition
+    return [], [kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)]
+
+
+def _brain_volume(arm: Arm) -> Rows:
+    rule, conf_level = arm.definition.brain_volume, arm.definition.conf_level
+    if rule is None:
+        return []
+    return [
+        label(rows, arm=arm.name)
+        for rows in (
+            brain_volume_change(arm.values, rule=rule, conf_level=conf_level),
+            longest_followed_beside_norms(arm.values, rule=rule, conf_level=conf_level),
+        )
+    ]
+
+
+_SECTIONS: tuple[Callable[[Arm], tuple[Rows, Rows]], ...] = (
+    _overall_survival,
+    _without_curves(baseline.baseline_rows),
+    _without_curves(baseline.entry_criteria_rows),
+    _without_curves(baseline.treatment_rows),
+    baseline.follow_up_rows,
+    _without_curves(activity.relapse_rows),
+    _without_curves(activity.mri_rows),
+    _without_curves(activity.disability_rows),
+    _without_curves(activity.sustained_change_rows),
+    _without_curves(activity.improved_and_alive_rows),
+    safety.treatment_death_rows,
+    _without_curves(safety.death_by_day_rows),
+    _without_curves(safety.toxicity_rows),
+    _without_curves(safety.work_rows),
+    _without_curves(_brain_volume),
+    safety.engraftment_rows,
+)
+
+
+def _finish(results: Rows, study: Study, definition: Definition) -> pl.DataFrame:
+    frame = stamp(
+        _in_schema(results, RESULTS, study.study_id),
+        data_kind=study.data_kind,
+        definition=definition.id,
+        definition_hash=definition.hash,
+    )
+    if study.data_kind != "reconstructed":
+        return frame
+    return frame.with_columns(pl.col("mark").fill_null("illustration"))
+
+
+def _in_schema(frames: Rows, schema: pl.Schema, study_id: str) -> pl.DataFrame:
+    frame = pl.concat([empty(schema), *(conform(frame, schema) for frame in frames)])
+    return frame.with_columns(pl.lit(study_id).alias("study_id"))
