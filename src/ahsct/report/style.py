@@ -1,0 +1,57 @@
+"""How every figure looks: one palette, one size, one typeface.
+
+Colours are those of Okabe and Ito (2008), told apart with any kind of colour vision; a dash or a
+marker always says the same as the colour. Lengths are in points of a drawing 450 wide: shown at
+720 CSS pixels its smallest type is 11 pt, on a telephone of 390 pixels about 8 pixels.
+"""
+
+from __future__ import annotations
+
+WIDTH = 450.0
+TEXT = 11.0
+SMALL = 9.5
+
+INK = "#222222"
+SOFT = "#595959"
+GREY = "#9A9A9A"
+PALE = "#DDDDDD"
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+ORANGE = "#E69F00"
+SKY = "#56B4E9"
+
+Dash = str | tuple[float, tuple[float, ...]]
+LINES: tuple[tuple[str, Dash], ...] = (
+    (BLUE, "-"),
+    (VERMILION, (0.0, (5.0, 2.0))),
+    (GREEN, (0.0, (1.5, 1.5))),
+    (PURPLE, (0.0, (7.0, 2.0, 1.5, 2.0))),
+)
+
+SEVERITIES = ("none", "mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
+
+RC: dict[str, object] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": TEXT,
+    "text.color": INK,
+    "text.parse_math": False,  # a patient called "$1" is no formula
+    "axes.facecolor": "none",
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": TEXT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "hatch.linewidth": 0.8,
+    "svg.fonttype": "path",  # the layout must not depend on the fonts of the reader
+    "svg.hashsalt": "ahsct",
+    "path.simplify": False,
+}
