@@ -19,6 +19,7 @@ from ahsct.errors import RequestError
 from ahsct.estimates import Estimates
 from ahsct.outcomes import Outcomes
 from ahsct.report import write_report
+from ahsct.report.pictures import PLACES
 from ahsct.tables import Study
 from ahsct.vocabulary import (
     CANDIDATES,
@@ -249,13 +250,14 @@ def visible(folder: Path) -> str:
 @pytest.mark.parametrize(
     "said",
     [
-        "69.6 %", "46.6–84.2 % (95 %)", "47.1–86.8 % (95 %)", "66.7 %", "44.3–81.7 % (95 %)", "44.7–84.4 % (95 %)",
+        "an estimated 69.6 % reached 3 years free of any event; the data are compatible with 46.6 % to 84.2 %.",
+        "46.6–84.2 % (95 %)", "47.1–86.8 % (95 %)", "66.7 %", "44.3–81.7 % (95 %)", "44.7–84.4 % (95 %)",
         "7 of 23 had an event; 16 still at risk at 3 years", "8 of 24 had an event", "not an estimand",
         "There is no control group", "median 34.0", "not published", "12 of 24 (50.0 %)", "2001-10-12",
         "0–0.0206", "at most 0.0167 (one-sided 95 %)", "scans treated as independent", "4.2 %", "0.1–21.1 % (95 %)",
         "−3.3 %", "−3.9 to −2.7", "the study has no table employment", "Other results", "50.0 %", "Something new",
-        "patients are reconstructed from published totals and are not real people", "invented courses",
-        "No p value is given", "1 patients were set aside", "P07",
+        "patients are reconstructed from published totals and are not real people", "Invented courses",
+        "No p value is given", "Patients set aside because their rows hold errors: 1.", "P07",
     ],
 )  # fmt: skip
 def test_the_page_says(text: str, said: str) -> None:
@@ -319,7 +321,7 @@ def test_an_empty_analysis_says_so_and_shows_no_zero(tmp_path: Path) -> None:
 def test_files_of_the_folder(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         ".ahsct", "index.html", "results.csv", "events.csv", "time_to_event.csv", "not_evaluable.csv", "set_aside.csv",
-        "provenance.json", "check.R", "tables",
+        "provenance.json", "check.R", "tables", "figures",
     }  # fmt: skip
     assert pl.read_csv(folder / "results.csv", schema=RESULTS).equals(from_rows(ROWS, RESULTS))
 
@@ -427,6 +429,34 @@ def test_check_r_prints_the_same_headline(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
+def full_folder(cohort: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a made-up cohort that has something for every figure."""
+    analysis = analysis_of()
+    outcomes = replace(
+        analysis.outcomes,
+        events=cohort.events,
+        confirmations=cohort.confirmations,
+        patient_values=cohort.patient_values,
+        flow=cohort.flow,
+    )
+    analysis = replace(
+        analysis,
+        study=cohort.study,
+        outcomes=outcomes,
+        estimates=Estimates(results=cohort.results, curves=cohort.curves),
+    )
+    return write_report(analysis, tmp_path_factory.mktemp("page") / "full")
+
+
+def test_every_figure_stands_on_the_page_with_its_numbers(full_folder: Path) -> None:
+    page = (full_folder / "index.html").read_text(encoding="utf-8")
+    placed = {name for names in PLACES.values() for name in names}
+    placed -= {"platelet_engraftment"}  # the cohort has no such curve
+    assert {path.stem for path in (full_folder / "figures").iterdir()} == placed
+    assert page.count("<figure>") == page.count('<svg role="img" aria-label=') == len(placed)
+
+
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -442,7 +472,7 @@ def chromium() -> Iterator[Any]:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
 def test_opens_from_disk_alone_quietly_and_without_sideways_scrolling(
-    folder: Path, chromium: Any, width: int
+    full_folder: Path, chromium: Any, width: int
 ) -> None:
     page = chromium.new_page(viewport={"width": width, "height": 844})
     requests: list[str] = []
@@ -450,7 +480,7 @@ def test_opens_from_disk_alone_quietly_and_without_sideways_scrolling(
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
-    page.goto((folder / "index.html").as_uri())
+    page.goto((full_folder / "index.html").as_uri())
     page.wait_for_load_state("networkidle")
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     assert len(requests) == len([url for url in requests if url.startswith("data:")]) + 1

@@ -11,7 +11,7 @@ from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.formats import and_list, interval, percent, time_words
 from ahsct.report.share import count_text
 from ahsct.report.tables import Row, Table, counts_text, estimate_text, text_table
-from ahsct.report.words import endpoint_label, estimand_label, population_words
+from ahsct.report.words import endpoint_label, estimand_label
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _HEADLINES = ("survival_probability", "cumulative_incidence")
@@ -73,21 +73,36 @@ def _answer(group: list[Row], definition: Definition, has_arms: bool) -> Answer:
     )
 
 
-def answer_sentence(rows: Sequence[Row], definition: Definition) -> str:
-    """Return the answer in one plain sentence for each way of counting."""
+def answer_sentences(rows: Sequence[Row], definition: Definition) -> list[str]:
+    """Return the answer in one plain sentence for each way of counting (and arm)."""
     endpoint = endpoint_label(definition, definition.primary_endpoint)
     at = time_words(definition.primary_milestone_days / DAYS_PER_YEAR)
     shown = [row for row in headline_rows(rows, definition) if not row.get("hidden")]
-    firsts = {(row["estimand"], row["arm"]): row for row in reversed(shown) if row["estimate"] is not None}
+    firsts: dict[tuple[str, str, str | None], Row] = {}
+    for row in shown:
+        if row["estimate"] is not None:
+            firsts.setdefault((row["estimand"], row["arm"], row["term"]), row)
     if not firsts:
-        return f"{endpoint} at {at} could not be estimated from these tables, or may not be shown."
-    has_arms = len({arm for _, arm in firsts}) > 1
+        return [f"{endpoint} at {at} could not be estimated from these tables, or may not be shown."]
+    has_arms = len({arm for _, arm, _ in firsts}) > 1
     said = []
-    for (estimand, arm), row in reversed(list(firsts.items())):
-        name = estimand_label(definition, estimand).split(":")[0]
+    for (estimand, arm, _), row in firsts.items():
+        counted = estimand_label(definition, estimand)
+        reached = (
+            f"reached {at} free of any event"
+            if row["statistic"] == "survival_probability"
+            else f"had an event within {at}"
+        )
+        limits = (
+            ""
+            if row["lower"] is None or row["upper"] is None
+            else f"; the data are compatible with {percent(row['lower'])} to {percent(row['upper'])}"
+        )
         where = f" in {arm}" if has_arms else ""
-        said.append(f"{percent(row['estimate'])}{where} ({name}; compatible with {interval(row)})")
-    return f"{endpoint} at {at}: {and_list(said)}."
+        said.append(
+            f"{counted[0].upper()}{counted[1:]}. Counted so, an estimated {percent(row['estimate'])}{where} {reached}{limits}."
+        )
+    return said
 
 
 def sensitivity_table(rows: Sequence[Row], definition: Definition) -> Table | None:
@@ -146,17 +161,17 @@ def left_out(analysis: Analysis, *, share: bool) -> list[str]:
         ]
         if events:
             named = and_list([event.replace("_", " ") for event in events])
-            said.append(
-                f"“{estimand.label}” leaves out what follows these events: {named}; its population is "
-                f"{population_words(estimand.population)}."
-            )
+            said.append(f"Counted “{estimand.label}”, patients are no longer followed after: {named}.")
     of_primary = outcomes.not_evaluable.filter(outcomes.not_evaluable["endpoint"] == endpoint.id)
     n = of_primary["patient_id"].drop_nulls().n_unique()
     if n:
-        said.append(f"{count_text(n, share=share)} patients could not be evaluated for it (reasons below).")
+        said.append(
+            f"Patients who could not be evaluated for it (reasons below): {count_text(n, share=share)}."
+        )
     if study.set_aside.height:
         said.append(
-            f"{count_text(study.set_aside.height, share=share)} patients were set aside because their rows hold errors."
+            "Patients set aside because their rows hold errors: "
+            f"{count_text(study.set_aside.height, share=share)}."
         )
     said.append(
         "Events are dated by the visit or scan that found them; what happened between visits is not known."

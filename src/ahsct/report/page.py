@@ -10,31 +10,31 @@ import jinja2
 import polars as pl
 
 from ahsct.analysis import Analysis
-from ahsct.report.answer import answer_sentence, answers, left_out, sensitivity_table
+from ahsct.report.answer import answer_sentences, answers, left_out, sensitivity_table
+from ahsct.report.figures import Drawing
 from ahsct.report.formats import number, p_value
 from ahsct.report.methods import methods_text
-from ahsct.report.pictures import Picture
 from ahsct.report.published import published_table
-from ahsct.report.sections import sections
+from ahsct.report.sections import figures_of, sections
 from ahsct.report.tables import Row, Table
 from ahsct.report.words import endpoint_label, estimand_statements, primary_time
 
-_KIND_BANNERS = {
+_TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
+_BANNERS = {
     "observed": "",
     "reconstructed": (
-        "Invented courses. The patients are reconstructed from published totals and are not real people; "
+        "The patients are reconstructed from published totals and are not real people; "
         "anything that is not a published number is an illustration."
     ),
-    "simulated": "Simulated patients: they are not real people, and the numbers describe a model.",
+    "simulated": "They are not real people; the numbers describe a model.",
 }
-_TAGS = {"observed": "", "reconstructed": "invented courses", "simulated": "simulated patients"}
 ROWS_SHOWN = 50
 
 
 def page_context(
     analysis: Analysis,
     rows: Sequence[Row],
-    figures: Mapping[str, Sequence[Picture]],
+    figures: Mapping[str, Drawing],
     *,
     published: pl.DataFrame | None,
     provenance: Mapping[str, Any],
@@ -45,17 +45,17 @@ def page_context(
     return {
         "study_id": study.study_id,
         "title": definition.title,
-        "banner": _KIND_BANNERS[study.data_kind],
+        "banner": _BANNERS[study.data_kind],
         "tag": _TAGS[study.data_kind],
         "share": share,
         "question": definition.question,
         "headline": f"{endpoint_label(definition, definition.primary_endpoint)} at {primary_time(definition)}",
-        "sentence": answer_sentence(rows, definition),
+        "sentences": answer_sentences(rows, definition),
         "answers": answers(rows, definition),
         "left_out": left_out(analysis, share=share),
         "estimands": estimand_statements(definition),
         "sensitivity": sensitivity_table(rows, definition),
-        "sensitivity_figures": figures.get("sensitivity", ()),
+        "sensitivity_figures": figures_of("sensitivity", figures),
         "sections": sections(analysis, rows, figures, share=share),
         "published": None if published is None else published_table(published, rows),
         "methods": methods_text(definition),
@@ -76,11 +76,11 @@ def page_tables(context: Mapping[str, Any]) -> list[Table]:
     return [table for table in found if table is not None]
 
 
-def page_figures(context: Mapping[str, Any]) -> list[Picture]:
-    """Return every figure of the page."""
+def page_figures(context: Mapping[str, Any]) -> list[tuple[str, Drawing]]:
+    """Return every figure of the page with its name."""
     return [
         *context["sensitivity_figures"],
-        *(picture for section in context["sections"] for picture in section.figures),
+        *(figure for section in context["sections"] for figure in section.figures),
     ]
 
 

@@ -1,38 +1,42 @@
-"""The figures of the page: drawn elsewhere, made ready here to stand inline beside each other."""
+"""Which figure stands in which section, and which of them may leave the centre."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import replace
 
 import polars as pl
 
-_PROLOGUE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+from ahsct.analysis import Analysis
+from ahsct.report.figures import Drawing, draw_figures
+from ahsct.vocabulary import RESULTS
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "sensitivity": ("estimates",),
+    "flow": ("flow",),
+    "activity": ("curve", "components"),
+    "courses": ("swimmer", "edss_courses"),
+    "disability": ("edss_heat_map", "edss_transitions"),
+    "relapses": ("relapses_before_after",),
+    "mri": ("mri",),
+    "improvement": ("improved_and_alive",),
+    "brain-volume": ("brain_volume",),
+    "engraftment": ("engraftment", "neutrophil_engraftment", "platelet_engraftment"),
+    "toxicity": ("worst_severity", "toxicity"),
+    "deaths": ("treatment_related_mortality", "deaths"),
+    "work": ("work",),
+}
+# drawn from masked results alone: every other figure shows steps, marks or cells of single patients
+_SHAREABLE = frozenset({"estimates", "improved_and_alive"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A figure as it stands on the page, and the numbers behind it (all of them in a CSV)."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    svg: str
-    data: pl.DataFrame
-
-
-def inline_svg(svg: str, name: str) -> str:
-    """Return an SVG fit to stand in a page: no prologue, its ids made unique by the figure's name.
-
-    Examples
-    --------
-    >>> inline_svg('<?xml version="1.0"?><svg viewBox="0 0 1 1"><path id="p"/><use href="#p"/></svg>', "a")
-    '<svg viewBox="0 0 1 1"><path id="a-p"/><use href="#a-p"/></svg>'
-    """
-    text = _METADATA.sub("", _COMMENT.sub("", _PROLOGUE.sub("", svg, count=1)))
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
-    text = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', text)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", text)
+def draw(analysis: Analysis, results: pl.DataFrame, *, share: bool) -> dict[str, Drawing]:
+    """Return the figures by name; `results` are masked when shared, and only their shown rows are drawn."""
+    if share:
+        shown = results.filter(pl.col("hidden") == "").select(RESULTS.names())
+        analysis = replace(analysis, estimates=replace(analysis.estimates, results=shown))
+    drawn = draw_figures(analysis, share=share)
+    return {
+        name: drawing
+        for name, drawing in drawn.items()
+        if drawing is not None and (name in _SHAREABLE or not share)
+    }

@@ -131,7 +131,10 @@ def evaluability_table(analysis: Analysis, *, share: bool) -> Table | None:
         for row in counted
     ]
     return text_table(
-        "not-evaluable", "What could not be evaluated", ("Outcome", "Patients not evaluable", "Why"), rows
+        "not-evaluable",
+        "Outcomes that could not be evaluated, in whom, and why",
+        ("Outcome", "Patients not evaluable", "Why"),
+        rows,
     )
 
 

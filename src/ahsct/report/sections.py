@@ -9,9 +9,10 @@ import polars as pl
 
 from ahsct.analysis import Analysis
 from ahsct.definitions import Definition
+from ahsct.report.figures import Drawing
 from ahsct.report.formats import time_words
 from ahsct.report.milestones import milestone_table
-from ahsct.report.pictures import Picture
+from ahsct.report.pictures import PLACES
 from ahsct.report.section_tables import (
     baseline_table,
     deaths_table,
@@ -34,7 +35,7 @@ class Section:
     id: str
     title: str
     text: tuple[str, ...] = ()
-    figures: tuple[Picture, ...] = ()
+    figures: tuple[tuple[str, Drawing], ...] = ()
     tables: tuple[Table, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -119,7 +120,7 @@ _SCANS = {
 
 
 def sections(
-    analysis: Analysis, rows: Sequence[Row], figures: Mapping[str, Sequence[Picture]], *, share: bool
+    analysis: Analysis, rows: Sequence[Row], figures: Mapping[str, Drawing], *, share: bool
 ) -> list[Section]:
     """Return the sections in order; each row of RESULTS stands in exactly one of them."""
     own = {endpoint.id for endpoint in analysis.definition.endpoints}
@@ -131,7 +132,7 @@ def sections(
         else:
             found = [row for row in rows if row["endpoint"] in endpoints]
         tables = [table for table in _tables(id, analysis, found, share=share) if table is not None]
-        pictures = tuple(figures.get(id, ()))
+        pictures = figures_of(id, figures)
         missing = [] if tables or pictures else [_why_empty(analysis, endpoints)]
         if share and id in ("courses", "evaluability"):
             missing = [SHARED] if id == "courses" else missing
@@ -148,6 +149,11 @@ def sections(
     others = [row for row in rows if row["endpoint"] not in claimed]
     table = estimate_table("other", "Results of other endpoints", others, row_label)
     return [*made, Section(id="other", title="Other results", tables=(table,))] if table else made
+
+
+def figures_of(place: str, figures: Mapping[str, Drawing]) -> tuple[tuple[str, Drawing], ...]:
+    """Return the figures of one section that were drawn, each with its name."""
+    return tuple((name, figures[name]) for name in PLACES.get(place, ()) if name in figures)
 
 
 def row_label(row: Row) -> str:
@@ -194,7 +200,7 @@ def _tables(id: str, analysis: Analysis, rows: Sequence[Row], *, share: bool) ->
         "disability": disability_events_table,
     }
     title = next(title for name, title, _, _ in _SECTIONS if name == id)
-    estimates = estimate_table(f"{id}-estimates", title, rows, row_label)
+    estimates = estimate_table(f"{id}-estimates", f"{title}: estimates", rows, row_label)
     return [estimates, counted[id](analysis, share=share)] if id in counted else [estimates]
 
 

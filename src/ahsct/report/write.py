@@ -11,7 +11,7 @@ from ahsct.files import new_folder
 from ahsct.report.check_r import check_script, for_r
 from ahsct.report.csv_safe import write_safe_csv
 from ahsct.report.page import page_context, page_figures, page_tables, render_page
-from ahsct.report.pictures import Picture
+from ahsct.report.pictures import draw
 from ahsct.report.provenance import provenance_of, write_provenance
 from ahsct.report.share import mask_results, masked_csv
 
@@ -52,12 +52,11 @@ def write_report(
         The folder exists and is not ours, or cannot be written.
     """
     results = mask_results(analysis.estimates.results) if share else analysis.estimates.results
-    figures: dict[str, list[Picture]] = {}
     provenance = provenance_of(analysis, share=share)
     context = page_context(
         analysis,
         results.rows(named=True),
-        figures,
+        draw(analysis, results, share=share),
         published=published,
         provenance=provenance,
         share=share,
@@ -66,8 +65,8 @@ def write_report(
         (folder / "index.html").write_text(render_page(context), encoding="utf-8")
         for table in page_tables(context):
             write_safe_csv(table.frame, folder / "tables" / f"{table.id}.csv")
-        for picture in page_figures(context):
-            write_safe_csv(picture.data, folder / "figures" / f"{picture.name}.csv")
+        for name, drawing in page_figures(context):
+            write_safe_csv(drawing.data, folder / "figures" / f"{name}.csv")
         write_safe_csv(masked_csv(results) if share else results, folder / "results.csv")
         if not share:
             _write_patients(analysis, folder)
