@@ -268,7 +268,8 @@ def test_published_numbers_stand_beside_ours_with_a_verdict(folder: Path) -> Non
     table = pl.read_csv(folder / "tables" / "published.csv", infer_schema=False)
     assert table["Verdict"].to_list() == ["agrees", "differs", "not reproducible"]
     assert table["This analysis"][0] == "69.6, lower limit 46.6, upper limit 84.2"
-    assert "only the range is printed" in table["Reason"][2]
+    assert table["Remark"][2] == "only the range is printed"
+    assert table["Source"].to_list() == ["[1]", "", ""]
 
 
 def test_a_number_off_by_one_in_its_last_digit_differs(tmp_path: Path) -> None:

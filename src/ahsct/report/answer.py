@@ -11,7 +11,7 @@ from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.formats import and_list, interval, percent, time_words
 from ahsct.report.share import count_text
 from ahsct.report.tables import Row, Table, counts_text, estimate_text, text_table
-from ahsct.report.words import endpoint_label, estimand_label
+from ahsct.report.words import endpoint_label, estimand_label, estimand_rows
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _HEADLINES = ("survival_probability", "cumulative_incidence")
@@ -131,6 +131,12 @@ def sensitivity_table(rows: Sequence[Row], definition: Definition) -> Table | No
         ("Way of counting", "Arm", "Time of events", "Unconfirmed at the end", "Estimate", "Interval", "Method"),
         printed,
     )  # fmt: skip
+
+
+def estimand_table(definition: Definition) -> Table | None:
+    """Return the statement of every estimand of the primary endpoint, side by side."""
+    columns, rows = estimand_rows(definition)
+    return text_table("estimands", "The ways of counting, as ICH E9(R1) asks for them", columns, rows)
 
 
 def left_out(analysis: Analysis, *, share: bool) -> list[str]:

@@ -27,10 +27,14 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
     has_arms = len({row["arm"] for row in rows}) > 1
     printed = [
         (
-            time_words(group[0]["time_years"]) if group[0]["time_years"] is not None else "",
-            endpoint_label(definition, group[0]["endpoint"]) if has_endpoints else "",
-            component_words(group[0]["component"] or "composite") if has_components else "",
-            estimand_label(definition, group[0]["estimand"]).split(":")[0],
+            ", ".join(
+                [
+                    *([endpoint_label(definition, group[0]["endpoint"])] if has_endpoints else []),
+                    *([f"free of {_free_of(group[0])}"] if has_components else []),
+                    *([time_words(group[0]["time_years"])] if group[0]["time_years"] is not None else []),
+                    estimand_label(definition, group[0]["estimand"]).split(":")[0],
+                ]
+            ),
             group[0]["arm"] if has_arms else "",
             "; ".join(part for part in (group[0]["subgroup"], group[0]["term"]) if part),
             estimate_text(group[0]),
@@ -46,10 +50,15 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
         for group in groups.values()
     ]
     columns = (
-        "Time", "Endpoint", "Free of", "Way of counting", "Arm", "Group", "Estimate", "Interval", "Second interval",
+        "At, counted", "Arm", "Group", "Estimate", "Interval", "Second interval",
         "Events", "At risk, censored", "Note",
     )  # fmt: skip
     return text_table(id, caption, columns, printed)
+
+
+def _free_of(row: Row) -> str:
+    component = row["component"] or "composite"
+    return "any event" if component == "composite" else component_words(component)
 
 
 def _interval(group: Sequence[Row], place: int) -> str:

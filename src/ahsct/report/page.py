@@ -10,14 +10,14 @@ import jinja2
 import polars as pl
 
 from ahsct.analysis import Analysis
-from ahsct.report.answer import answer_sentences, answers, left_out, sensitivity_table
+from ahsct.report.answer import answer_sentences, answers, estimand_table, left_out, sensitivity_table
 from ahsct.report.figures import Drawing
 from ahsct.report.formats import number, p_value
 from ahsct.report.methods import methods_text
 from ahsct.report.published import published_table
 from ahsct.report.sections import figures_of, sections
 from ahsct.report.tables import Row, Table
-from ahsct.report.words import endpoint_label, estimand_statements, primary_time
+from ahsct.report.words import endpoint_label, primary_time, variable_words
 
 _TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
 _BANNERS = {
@@ -53,7 +53,8 @@ def page_context(
         "sentences": answer_sentences(rows, definition),
         "answers": answers(rows, definition),
         "left_out": left_out(analysis, share=share),
-        "estimands": estimand_statements(definition),
+        "variable": variable_words(definition),
+        "estimands": estimand_table(definition),
         "sensitivity": sensitivity_table(rows, definition),
         "sensitivity_figures": figures_of("sensitivity", figures),
         "sections": sections(analysis, rows, figures, share=share),
@@ -69,6 +70,7 @@ def page_context(
 def page_tables(context: Mapping[str, Any]) -> list[Table]:
     """Return every table of the page, each of which also stands in a CSV."""
     found = [
+        context["estimands"],
         context["sensitivity"],
         *(table for section in context["sections"] for table in section.tables),
         context["published"],

@@ -38,39 +38,43 @@ def published_table(published: pl.DataFrame, rows: Sequence[Row]) -> Table | Non
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for line in published.iter_rows(named=True):
         groups.setdefault(tuple(line[name] for name in own), []).append(line)
+    sources: dict[str, int] = {}
     printed = []
     for lines in groups.values():
         first = lines[0]
         verdict, ours, reason = _compare(lines, rows)
+        source = ", ".join(part for name in ("source_title", "source_url") if (part := _text(first, name)))
+        place = f"[{sources.setdefault(source, len(sources) + 1)}] " if source else ""
+        defined = _text(first, "endpoint_definition")
         printed.append(
             (
-                _text(first, "endpoint"),
-                _text(first, "endpoint_definition"),
+                _text(first, "endpoint") + (f" ({defined})" if defined else ""),
                 _text(first, "time_y"),
                 _published_text(first),
                 ours,
                 verdict,
                 reason,
-                "; ".join(part for name in ("source_title", "quote_locator") if (part := _text(first, name))),
+                _text(first, "notes"),
+                f"{place}{_text(first, 'quote_locator')}".strip(),
             )
         )
     return text_table(
         "published",
         "Published numbers, and the same numbers from this analysis",
-        ("Published", "As defined", "Time, years", "Printed", "This analysis", "Verdict", "Reason", "Source"),
+        ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason", "Remark", "Source"),
         printed,
+        notes=list(sources),
     )
 
 
 def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
     """Return (verdict, our numbers, reason) of one published number."""
     first = lines[0]
-    notes = _text(first, "notes")
     selecting = [line for line in lines if _text(line, "our_endpoint")]
     if _text(first, "reproduced") == "not reproducible":
-        return "not reproducible", "", notes or "the tables hold nothing to compute it from"
+        return "not reproducible", "", "the tables hold nothing to compute it from"
     if not selecting:
-        return "shown only", "", notes
+        return "shown", "", "stated on this page, not compared"
     by_target: dict[tuple[str, ...], list[Row]] = {}
     for line in selecting:
         by_target.setdefault((*(_text(line, f"our_{n}") for n in _SELECTORS), _text(line, "our_time_years")), []).append(line)  # fmt: skip
@@ -129,7 +133,11 @@ def _our_text(line: Row, row: Row) -> str:
 def _published_text(line: Row) -> str:
     low, high = _text(line, "ci_low"), _text(line, "ci_high")
     level = f" ({_text(line, 'ci_level') or '95'} % CI {low}–{high})" if low and high else ""
-    unit = {"percent": "%"}.get(_text(line, "unit"), _text(line, "unit"))
+    unit = (
+        _text(line, "unit")
+        .replace("percent", "%")
+        .replace("month", "", 1 if _text(line, "unit") == "month" else 0)
+    )
     return f"{_text(line, 'estimate')} {unit}{level}".strip()
 
 

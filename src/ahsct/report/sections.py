@@ -133,6 +133,8 @@ def sections(
             found = [row for row in rows if row["endpoint"] in endpoints]
         tables = [table for table in _tables(id, analysis, found, share=share) if table is not None]
         pictures = figures_of(id, figures)
+        if id == "flow" and pictures:
+            tables = []  # the boxes say the same, and their numbers stand behind them
         missing = [] if tables or pictures else [_why_empty(analysis, endpoints)]
         if share and id in ("courses", "evaluability"):
             missing = [SHARED] if id == "courses" else missing

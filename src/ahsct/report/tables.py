@@ -22,7 +22,7 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    note: str = ""
+    notes: tuple[str, ...] = ()
     is_wide: bool = False  # scrolls inside its own box instead of being stacked on a phone
 
     @property
@@ -40,7 +40,7 @@ def text_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    note: str = "",
+    notes: Sequence[str] = (),
     is_wide: bool = False,
 ) -> Table | None:
     """Return a table of texts without the columns that are empty in every row; None without rows."""
@@ -52,14 +52,12 @@ def text_table(
         caption=caption,
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
-        note=note,
+        notes=tuple(notes),
         is_wide=is_wide,
     )
 
 
-def estimate_table(
-    id: str, caption: str, rows: Sequence[Row], label: Callable[[Row], str], *, note: str = ""
-) -> Table | None:
+def estimate_table(id: str, caption: str, rows: Sequence[Row], label: Callable[[Row], str]) -> Table | None:
     """Return rows of RESULTS, each with its interval, method, counts and mark.
 
     `label` names a row; arm and subgroup are added where there is more than one.
@@ -83,7 +81,7 @@ def estimate_table(
         for row in rows
     ]
     columns = ("", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", "Note")
-    return text_table(id, caption, columns, printed, note=note)
+    return text_table(id, caption, columns, printed)
 
 
 def estimate_text(row: Row) -> str:

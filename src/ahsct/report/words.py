@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Endpoint, Estimand
 from ahsct.report.formats import and_list, time_words
 from ahsct.vocabulary import DAYS_PER_YEAR
@@ -68,19 +66,6 @@ _MISSING = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class EstimandStatement:
-    """One estimand as ICH E9(R1) asks for it; `events` are (event, strategy, handling, assumption)."""
-
-    label: str
-    is_estimand: bool
-    population: str
-    variable: str
-    events: tuple[tuple[str, str, str, str], ...]
-    summary: str
-    mark: str
-
-
 def endpoint_label(definition: Definition, id: str) -> str:
     """Return an endpoint's label, or its id in words where the definition does not hold it.
 
@@ -142,10 +127,46 @@ def primary_time(definition: Definition) -> str:
     return time_words(definition.primary_milestone_days / DAYS_PER_YEAR)
 
 
-def estimand_statements(definition: Definition) -> list[EstimandStatement]:
-    """Return the statement of each estimand of the primary endpoint, in its order."""
+def variable_words(definition: Definition) -> str:
+    """Return what the primary endpoint measures, from when, and what missing assessments do."""
     endpoint = definition.endpoint(definition.primary_endpoint)
-    return [_statement(definition, endpoint, definition.estimand(id)) for id in endpoint.estimands]
+    components = and_list([component_words(name) for name in endpoint.components]).replace(" and ", " or ")
+    return (
+        f"{endpoint.label}: time from {TIME_ZEROS[definition.time_zero.kind]} to the first of {components}. "
+        f"{missing_words(endpoint)}"
+    )
+
+
+def estimand_rows(definition: Definition) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the statement of each estimand of the primary endpoint: column names, and rows by attribute.
+
+    Population, the handling and strategy of each intercurrent event (ICH E9(R1)), the summary
+    measure, the assumptions and the marks; the variable is the same for all (`variable_words`).
+    """
+    endpoint = definition.endpoint(definition.primary_endpoint)
+    estimands = [definition.estimand(id) for id in endpoint.estimands]
+    marks = [definition.mark_of(f"estimands.{estimand.id}") for estimand in estimands]
+    handled = [[handling_words(estimand, event) for event in INTERCURRENT_EVENTS] for estimand in estimands]
+    rows = [
+        ("Population", *(population_words(estimand.population) for estimand in estimands)),
+        *(
+            (
+                events[0][0],
+                *(
+                    f"{does} ({strategy}{f'; assumption: {assumption}' if assumption else ''})"
+                    for _, strategy, does, assumption in events
+                ),
+            )
+            for events in zip(*handled, strict=True)
+        ),
+        ("Summary measure", *(_summary(definition, estimand) for estimand in estimands)),
+        (
+            "Standing",
+            *("an estimand" if e.is_estimand else "not an estimand: it answers no causal question" for e in estimands),
+        ),
+        ("Mark", *("" if mark is None else f"{mark.mark}: {mark.note}" for mark in marks)),
+    ]  # fmt: skip
+    return ("Attribute", *(estimand.label for estimand in estimands)), [row for row in rows if any(row[1:])]
 
 
 def handling_words(estimand: Estimand, event: str) -> tuple[str, str, str, str]:
@@ -159,26 +180,13 @@ def handling_words(estimand: Estimand, event: str) -> tuple[str, str, str, str]:
     )
 
 
-def _statement(definition: Definition, endpoint: Endpoint, estimand: Estimand) -> EstimandStatement:
-    components = and_list([component_words(name) for name in endpoint.components]).replace(" and ", " or ")
+def _summary(definition: Definition, estimand: Estimand) -> str:
     deaths_compete = any(
         estimand.handling(event).handling == "competing" for event in ("treatment_death", "other_death")
     )
     measure = (
-        "Cumulative incidence of the event, deaths competing,"
+        "cumulative incidence of the event, deaths competing,"
         if deaths_compete
-        else "Probability of staying free of any event (Kaplan–Meier)"
+        else "probability of staying free of any event (Kaplan–Meier)"
     )
-    mark = definition.mark_of(f"estimands.{estimand.id}")
-    return EstimandStatement(
-        label=estimand.label,
-        is_estimand=estimand.is_estimand,
-        population=population_words(estimand.population).capitalize(),
-        variable=(
-            f"{endpoint.label}: time from {TIME_ZEROS[definition.time_zero.kind]} to the first of {components}. "
-            f"{missing_words(endpoint)}"
-        ),
-        events=tuple(handling_words(estimand, event) for event in INTERCURRENT_EVENTS),
-        summary=f"{measure} at {primary_time(definition)}.",
-        mark="" if mark is None else f"{mark.mark}: {mark.note}",
-    )
+    return f"{measure} at {primary_time(definition)}"
