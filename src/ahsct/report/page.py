@@ -1,0 +1,134 @@
+"""Everything that `index.html` says, as one context for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+import polars as pl
+
+from ahsct.analysis import Analysis
+from ahsct.report.answer import answer_sentences, answers, estimand_table, left_out, sensitivity_table
+from ahsct.report.figures import Drawing
+from ahsct.report.formats import number, p_value
+from ahsct.report.methods import methods_text
+from ahsct.report.published import published_table
+from ahsct.report.sections import figures_of, sections
+from ahsct.report.tables import Row, Table
+from ahsct.report.words import endpoint_label, primary_time, variable_words
+
+_TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
+_BANNERS = {
+    "observed": "",
+    "reconstructed": (
+        "The patients are reconstructed from published totals and are not real people; "
+        "anything that is not a published number is an illustration."
+    ),
+    "simulated": "They are not real people; the numbers describe a model.",
+}
+ROWS_SHOWN = 50
+
+
+def page_context(
+    analysis: Analysis,
+    rows: Sequence[Row],
+    figures: Mapping[str, Drawing],
+    *,
+    published: pl.DataFrame | None,
+    provenance: Mapping[str, Any],
+    share: bool,
+) -> dict[str, Any]:
+    """Return what the templates print; `rows` are those of RESULTS, masked when shared."""
+    definition, study = analysis.definition, analysis.study
+    return {
+        "study_id": study.study_id,
+        "title": definition.title,
+        "banner": _BANNERS[study.data_kind],
+        "tag": _TAGS[study.data_kind],
+        "share": share,
+        "question": definition.question,
+        "headline": f"{endpoint_label(definition, definition.primary_endpoint)} at {primary_time(definition)}",
+        "sentences": answer_sentences(rows, definition),
+        "answers": answers(rows, definition),
+        "left_out": left_out(analysis, share=share),
+        "variable": variable_words(definition),
+        "estimands": estimand_table(definition),
+        "sensitivity": sensitivity_table(rows, definition),
+        "sensitivity_figures": figures_of("sensitivity", figures),
+        "sections": sections(analysis, rows, figures, share=share),
+        "published": None if published is None else published_table(published, rows),
+        "methods": methods_text(definition),
+        "multiplicity": multiplicity(rows),
+        "provenance": provenance,
+        "has_set_aside": study.set_aside.height > 0,
+        "rows_shown": ROWS_SHOWN,
+    }
+
+
+def page_tables(context: Mapping[str, Any]) -> list[Table]:
+    """Return every table of the page, each of which also stands in a CSV."""
+    found = [
+        context["estimands"],
+        context["sensitivity"],
+        *(table for section in context["sections"] for table in section.tables),
+        context["published"],
+    ]
+    return [table for table in found if table is not None]
+
+
+def page_figures(context: Mapping[str, Any]) -> list[tuple[str, Drawing]]:
+    """Return every figure of the page with its name."""
+    return [
+        *context["sensitivity_figures"],
+        *(figure for section in context["sections"] for figure in section.figures),
+    ]
+
+
+def multiplicity(rows: Sequence[Row]) -> str:
+    """Return what the number of estimates means for reading them."""
+    n_intervals = sum(1 for row in rows if row["lower"] is not None or row["upper"] is not None)
+    n_tests = sum(1 for row in rows if row["p_value"] is not None)
+    smallest = min((row["p_value"] for row in rows if row["p_value"] is not None), default=None)
+    tests = (
+        "No p value is given."
+        if smallest is None
+        else f"{n_tests} p values are given, the smallest {p_value(smallest)}, none of them corrected."
+    )
+    return (
+        "One number was named in advance: the primary endpoint at the primary milestone, in each way of counting. "
+        f"Everything else describes. The page holds {n_intervals} intervals; none is widened for their number, so some "
+        f"may miss the true value by chance. {tests}"
+    )
+
+
+def render_page(context: Mapping[str, Any]) -> str:
+    """Return `index.html`."""
+    return _environment().get_template("page.html.j2").render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ahsct.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["cell"] = _cell
+    return environment
+
+
+def _cell(value: Any) -> str:
+    """Return one value of a figure's data."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, "")
+    if isinstance(value, list):
+        return "; ".join(str(item) for item in value)
+    return str(value)

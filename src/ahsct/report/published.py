@@ -1,0 +1,146 @@
+"""Published beside reproduced: each printed number and what this analysis gives for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from ahsct.report.formats import and_list
+from ahsct.report.tables import Row, Table, text_table
+from ahsct.report.words import words
+
+_SELECTORS = ("endpoint", "component", "estimand", "population", "term", "statistic")
+_PRINTED = {
+    "estimate": "estimate_num",
+    "lower": "ci_low",
+    "upper": "ci_high",
+    "n_events": "events",
+    "n": "n",
+}
+_WHICH_WORDS = {
+    "estimate": "",
+    "lower": "lower limit ",
+    "upper": "upper limit ",
+    "n_events": "events ",
+    "n": "n = ",
+}
+
+
+def published_table(published: pl.DataFrame, rows: Sequence[Row]) -> Table | None:
+    """Return one line per published number: printed, ours, and whether they agree to the last digit.
+
+    `published` holds the columns of a study's published numbers and the selectors `our_*`; several
+    lines with the same published columns select several of our numbers.
+    """
+    own = [name for name in published.columns if not name.startswith("our_")]
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for line in published.iter_rows(named=True):
+        groups.setdefault(tuple(line[name] for name in own), []).append(line)
+    sources: dict[str, int] = {}
+    printed = []
+    for lines in groups.values():
+        first = lines[0]
+        verdict, ours, reason = _compare(lines, rows)
+        source = ", ".join(part for name in ("source_title", "source_url") if (part := _text(first, name)))
+        place = f"[{sources.setdefault(source, len(sources) + 1)}] " if source else ""
+        defined = _text(first, "endpoint_definition")
+        printed.append(
+            (
+                _text(first, "endpoint") + (f" ({defined})" if defined else ""),
+                _text(first, "time_y"),
+                _published_text(first),
+                ours,
+                verdict,
+                reason,
+                _text(first, "notes"),
+                f"{place}{_text(first, 'quote_locator')}".strip(),
+            )
+        )
+    return text_table(
+        "published",
+        "Published numbers, and the same numbers from this analysis",
+        ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason", "Remark", "Source"),
+        printed,
+        notes=list(sources),
+    )
+
+
+def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
+    """Return (verdict, our numbers, reason) of one published number."""
+    first = lines[0]
+    selecting = [line for line in lines if _text(line, "our_endpoint")]
+    if _text(first, "reproduced") == "not reproducible":
+        return "not reproducible", "", "the tables hold nothing to compute it from"
+    if not selecting:
+        return "shown", "", "stated on this page, not compared"
+    by_target: dict[tuple[str, ...], list[Row]] = {}
+    for line in selecting:
+        by_target.setdefault((*(_text(line, f"our_{n}") for n in _SELECTORS), _text(line, "our_time_years")), []).append(line)  # fmt: skip
+    said, reasons, agrees = [], [], True
+    for target in by_target.values():
+        candidates = [row for row in rows if _selects(target[0], row)]
+        if not candidates:
+            agrees = False
+            reasons.append(
+                f"no row {_text(target[0], 'our_endpoint')} {_text(target[0], 'our_term')}".strip()
+            )
+            continue
+        # the rows differ in their interval only: all numbers of a line must come from one of them
+        row = next((row for row in candidates if all(_agrees(line, row) for line in target)), candidates[0])
+        if row.get("hidden"):
+            return "hidden", "", "a count under 5 would be shown"
+        said += [f"{_WHICH_WORDS[_text(line, 'our_which')]}{_our_text(line, row)}" for line in target]
+        differing = [_text(line, "our_which") for line in target if not _agrees(line, row)]
+        if differing:
+            agrees = False
+            reasons.append(f"{and_list([words(name) for name in differing])} not as printed")
+        reasons.append(row["method"])
+    if not agrees and not said:
+        return "not found", "", "; ".join(dict.fromkeys(reasons))
+    return ("agrees" if agrees else "differs"), ", ".join(said), "; ".join(dict.fromkeys(reasons))
+
+
+def _selects(line: Row, row: Row) -> bool:
+    for name in _SELECTORS:
+        wanted = _text(line, f"our_{name}")
+        if wanted and (row[name] or "") != wanted:
+            return False
+    at = _text(line, "our_time_years")
+    return not at or (row["time_years"] is not None and abs(row["time_years"] - float(at)) < 0.005)
+
+
+def _agrees(line: Row, row: Row) -> bool:
+    """Return True when our number equals the printed one to half a unit of its last digit."""
+    printed = _text(line, _PRINTED[_text(line, "our_which")])
+    ours = _our_number(line, row)
+    if not printed or ours is None:
+        return False
+    return abs(ours - float(printed)) <= 0.5 * 10.0 ** -int(_text(line, "our_decimals") or 0) + 1e-9
+
+
+def _our_number(line: Row, row: Row) -> float | None:
+    value = row[_text(line, "our_which")]
+    return None if value is None else float(value) * float(_text(line, "our_scale") or 1)
+
+
+def _our_text(line: Row, row: Row) -> str:
+    ours = _our_number(line, row)
+    return "none" if ours is None else f"{ours:.{int(_text(line, 'our_decimals') or 0)}f}".replace("-", "−")
+
+
+def _published_text(line: Row) -> str:
+    low, high = _text(line, "ci_low"), _text(line, "ci_high")
+    level = f" ({_text(line, 'ci_level') or '95'} % CI {low}–{high})" if low and high else ""
+    unit = (
+        _text(line, "unit")
+        .replace("percent", "%")
+        .replace("month", "", 1 if _text(line, "unit") == "month" else 0)
+    )
+    return f"{_text(line, 'estimate')} {unit}{level}".strip()
+
+
+def _text(line: Mapping[str, Any], name: str) -> str:
+    value = line.get(name)
+    return "" if value is None else str(value)

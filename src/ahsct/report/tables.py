@@ -1,0 +1,125 @@
+"""Results as tables that a reader can check: each estimate with its interval, its method and its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ahsct.report.formats import MARK_WORDS, interval, out_of, p_value, quantity
+from ahsct.report.share import SMALL
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as printed: texts only, the first cell of a row is its header."""
+
+    id: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    is_wide: bool = False  # scrolls inside its own box instead of being stacked on a phone
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The printed cells as a frame, for the CSV beside the page."""
+        return pl.DataFrame(
+            {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)},
+            schema=dict.fromkeys(self.columns, pl.String),
+        )
+
+
+def text_table(
+    id: str,
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    notes: Sequence[str] = (),
+    is_wide: bool = False,
+) -> Table | None:
+    """Return a table of texts without the columns that are empty in every row; None without rows."""
+    if not rows:
+        return None
+    kept = [place for place in range(len(columns)) if place == 0 or any(row[place] for row in rows)]
+    return Table(
+        id=id,
+        caption=caption,
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+        notes=tuple(notes),
+        is_wide=is_wide,
+    )
+
+
+def estimate_table(id: str, caption: str, rows: Sequence[Row], label: Callable[[Row], str]) -> Table | None:
+    """Return rows of RESULTS, each with its interval, method, counts and mark.
+
+    `label` names a row; arm and subgroup are added where there is more than one.
+    """
+    has_arms = len({row["arm"] for row in rows}) > 1
+    printed = [
+        (
+            " · ".join(
+                part
+                for part in (label(row), row["arm"] if has_arms else None, row["subgroup"])
+                if part is not None
+            ),
+            estimate_text(row),
+            "" if row.get("hidden") else interval(row),
+            counts_text(row),
+            risk_text(row),
+            p_value(row["p_value"]) if row["p_value"] is not None else "",
+            row["method"],
+            "; ".join(part for part in (MARK_WORDS.get(row["mark"] or ""), row["note"]) if part),
+        )
+        for row in rows
+    ]
+    columns = ("", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", "Note")
+    return text_table(id, caption, columns, printed)
+
+
+def estimate_text(row: Row) -> str:
+    """Return the estimate with its unit; a hidden one says so."""
+    if row.get("hidden"):
+        return "hidden"
+    if row["statistic"] == "date":
+        return ""
+    if row["statistic"] in ("count", "person_years") and row["estimate"] is not None:
+        unit = "" if row["statistic"] == "count" else "patient-years"
+        return f"{row['estimate']:.0f} {unit}".strip()
+    return quantity(row["estimate"], row["unit"])
+
+
+def counts_text(row: Row) -> str:
+    """Return the numerator and the denominator behind an estimate, with the person-years of a rate."""
+    if row.get("hidden"):
+        return SMALL if row["hidden"] == SMALL else row["hidden"]
+    if row["statistic"] == "date":
+        return ""
+    unit = {"scan": " scans", "patient_year": "", "patient": ""}[row["unit_of_analysis"]]
+    years = "" if row["person_years"] is None else f" in {row['person_years']:.1f} patient-years"
+    if row["statistic"] == "count" and row["n_events"] == row["estimate"]:
+        text = f"n = {row['n']}"
+    elif row["statistic"] in ("rate", "person_years", "rate_ratio"):
+        text = f"{row['n_events']} events{years}" if row["n_events"] is not None else f"n = {row['n']}{years}"
+        unit = ""
+    else:
+        text = out_of(row["n_events"], row["n"])
+    missing = f"; {row['n_not_evaluable']} not evaluable" if row["n_not_evaluable"] else ""
+    return f"{text}{unit}{missing}"
+
+
+def risk_text(row: Row) -> str:
+    """Return the number at risk at the time of an estimate, and the number censored before it."""
+    parts = [
+        f"{row[name]} {word}"
+        for name, word in (("n_at_risk", "at risk"), ("n_censored", "censored"))
+        if row[name] is not None and not row.get("hidden")
+    ]
+    return ", ".join(parts)
