@@ -15,6 +15,7 @@ from ahsct.definitions import BrainVolumeRule, load_norm
 from ahsct.estimates.brain_volume import scan_table
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rows import result, results_frame
+from ahsct.vocabulary import RESULTS
 
 _MIN_LATE_SCANS = 3  # a line through fewer scans has no error of its own
 
@@ -159,7 +160,8 @@ def _beside_norm(chosen: pl.DataFrame, n_scanned: int, id: str, conf_level: floa
     )
     if n and has_spread:
         inside = exact_proportion(int(n_inside), n, conf_level=conf_level).with_columns(
-            *(pl.lit(value).alias(name) for name, value in common.items()), pl.lit(about).alias("note")
+            *(pl.lit(value, dtype=RESULTS[name]).alias(name) for name, value in common.items()),
+            pl.lit(about).alias("note"),
         )
     else:
         why = "nobody is comparable" if not n else "the norm has a mean but no published spread"
