@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtri
 
-from ahsct.errors import RequestError
+from ahsct.errors import RequestError, TableError
 from ahsct.estimates._groups import LABELS
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.estimates.beta_product import beta_product
@@ -23,6 +23,11 @@ FEW_EVENTS = 10
 FEW_AT_RISK = 10
 
 _ROUNDING = 1e-9
+_STATISTIC = {
+    "Kaplan-Meier": "survival_probability",
+    "reverse Kaplan-Meier": "follow_up_probability",
+    "Aalen-Johansen": "cumulative_incidence",
+}
 
 
 class _Curve(NamedTuple):
@@ -50,6 +55,14 @@ class _Curve(NamedTuple):
     @property
     def has_delayed_entry(self) -> bool:
         return self.method.endswith("delayed entry")
+
+    @property
+    def estimator(self) -> str:
+        return self.method.split(", ")[0]
+
+    @property
+    def interval(self) -> str:
+        return self.method.removesuffix(", delayed entry").split(", ")[-1]
 
     def upto(self, at_years: float) -> int:
         """Return the number of rows at or before a time."""
@@ -82,7 +95,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
         curve's interval, and with the exact one (beta product confidence procedure, which without censoring
         before the milestone is that of Clopper and Pearson and so named). For each cause of an Aalen-Johansen
         curve (`term`) a row of statistic "cumulative_incidence", and the interval of Clopper and Pearson where
-        nobody was censored before. The exact row comes first, and its note says why, where the estimate is 0 or
+        nobody was censored before; where somebody was and the cause has no event yet, an upper limit that counts
+        competing events as censored and so errs upwards. The exact row comes first, and its note says why, where the estimate is 0 or
         1, or where there are fewer than 10 events or fewer than 10 patients at risk.
 
         `n_events` and `n_censored` count up to and including the milestone, `n_at_risk` those still at risk
@@ -93,6 +107,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     ------
     RequestError
         The time is negative or not finite.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
 
     Examples
     --------
@@ -182,10 +198,9 @@ def restricted_mean(curve: pl.DataFrame, *, horizon_years: float) -> pl.DataFram
 
 
 def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
-    statistic = "survival_probability" if one.cause is None else "cumulative_incidence"
     rows = one.upto(at_years)
     columns: dict[str, Any] = {
-        "statistic": statistic,
+        "statistic": _STATISTIC[one.estimator],
         "unit": "probability",
         "time_years": at_years,
         "n_events": one.n_events[:rows].sum(),
@@ -203,9 +218,7 @@ def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
         upper=_or_none(one.upper[rows - 1]),
     )
     if pointwise["lower"] is None:
-        pointwise["note"] = (
-            f"no {one.method.split(', ')[-1]} limits where the estimate is {columns['estimate']:g}"
-        )
+        pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:
         return [pointwise, exact]
@@ -225,11 +238,15 @@ def _exact(one: _Curve, at_years: float, rows: int) -> dict[str, Any]:
         x = int(one.n_events[:rows].sum())
         lower, upper = clopper_pearson(x if one.cause else one.n - x, one.n, (1 - one.conf_level) / 2)
         return {"method": name, "lower": lower, "upper": upper}
-    if one.cause is not None:
-        note = f"no exact interval: {n_censored_before} of {one.n} censored before"
-        return {"method": "Clopper-Pearson", "note": note}
     # those censored at the milestone itself are known to be event-free up to it
     known = _n_after(one, rows) + int(one.n_censored[n_before:rows].sum())
+    if one.cause is not None:
+        if known and not one.n_events[:rows].any():
+            # the beta product interval without an event; an incidence lies below 1 - exp(-cumulative hazard)
+            upper = 1 - ((1 - one.conf_level) / 2) ** (1 / known)
+            return {"method": "beta product, competing events censored", "lower": 0.0, "upper": upper}
+        note = f"no exact interval: {n_censored_before} of {one.n} censored before"
+        return {"method": "Clopper-Pearson", "note": note}
     lower, upper = beta_product(one.n_at_risk[:rows], one.n_events[:rows], known, conf_level=one.conf_level)
     return {"method": name, "lower": lower, "upper": upper}
 
@@ -254,7 +271,6 @@ def _median(one: _Curve) -> dict[str, Any]:
     else:
         levels = (one.estimate, one.upper, one.lower)
     estimate, lower, upper = (_first_time(one.time, level) for level in levels)
-    kind = one.method.split(", ")[-2 if one.has_delayed_entry else -1]
     note = "not reached" if estimate is None else "upper limit not reached" if upper is None else None
     return one.row(
         statistic="median_time",
@@ -264,7 +280,7 @@ def _median(one: _Curve) -> dict[str, Any]:
         upper=upper,
         n_events=one.n_events.sum(),
         n_censored=one.n_censored.sum(),
-        method=f"{one.method.split(', ')[0]}, Brookmeyer-Crowley, {kind}",
+        method=f"{one.estimator}, Brookmeyer-Crowley, {one.interval}",
         note=note,
     )
 
@@ -298,7 +314,7 @@ def _restricted_mean(one: _Curve, horizon: float) -> dict[str, Any]:
         "n_events": one.n_events[:rows].sum(),
         "n_censored": one.n_censored[:rows].sum(),
         "n_at_risk": _n_after(one, rows),
-        "method": f"area under {one.method.split(', ')[0]}, normal",
+        "method": f"area under {one.estimator}, normal",
     }
     if one.is_beyond(horizon):
         note = f"follow-up ends at {one.time[-1]:.4g} years, before the horizon"
@@ -330,8 +346,10 @@ def _n_after(one: _Curve, rows: int) -> int:
 def _curves(curve: pl.DataFrame) -> Iterator[_Curve]:
     """Yield each curve; causes of one Aalen-Johansen curve share its risk table."""
     curve = conform(curve, CURVE)
-    for _, group in curve.partition_by(*LABELS, "method", maintain_order=True, as_dict=True).items():
+    for group in curve.partition_by(*LABELS, "method", "conf_level", maintain_order=True):
         blocks = group.partition_by("cause", maintain_order=True)
+        for block in blocks:
+            _require_whole(block)
         events = [block["n_events"].to_numpy() for block in blocks]
         total = sum(float(block["estimate"][-1]) for block in blocks)
         for block, n_events in zip(blocks, events, strict=True):
@@ -354,6 +372,15 @@ def _curves(curve: pl.DataFrame) -> Iterator[_Curve]:
                     for name in ("estimate", "std_error", "lower", "upper")
                 },
             )
+
+
+def _require_whole(block: pl.DataFrame) -> None:
+    time = block["time_years"].to_numpy()
+    if time[0] != 0 or np.any(np.diff(time) <= 0):
+        raise TableError(
+            f"A curve needs a row at time 0 and rising times after it; one of {time.size} rows starts at "
+            f"{time[0]:g} years or repeats a time. Give each curve whole and once, as the estimator made it."
+        )
 
 
 def _or_none(value: float) -> float | None:
