@@ -166,12 +166,35 @@ def test_no_event_of_a_cause_after_censoring_still_has_an_upper_limit() -> None:
         }
     )
     rows = milestone(aalen_johansen(frame, causes=["treatment_related"]), at_years=1)
+    assert rows["term"].to_list() == ["treatment_related"] * 2 + ["other"] * 2
     first = rows.row(0, named=True)
     assert first["method"] == "beta product, competing events censored"
     # 20 patients seen without the event
     assert (first["estimate"], first["lower"]) == (0, 0)
     assert first["upper"] == pytest.approx(1 - 0.025 ** (1 / 20), rel=1e-12)
-    assert rows["lower"].to_list() == [0.0, None]
+    assert rows["lower"][1] is None
+
+
+def test_counts_of_competing_causes_with_delayed_entry() -> None:
+    frame = pl.DataFrame(
+        {
+            "time_day": [50, 200, 300, 350],
+            "entry_day": [0, 0, 100, 0],
+            "is_event": [True, True, False, True],
+            "cause": ["death", "relapse", None, "death"],
+        }
+    )
+    rows = milestone(aalen_johansen(frame), at_years=150 / DAYS_PER_YEAR).filter(
+        pl.col("std_error").is_not_null()
+    )
+    assert rows.select("term", "n", "n_events", "n_at_risk").rows() == [
+        ("death", 4, 1, 3),
+        ("relapse", 4, 0, 3),
+    ]
+    # at the end everybody has left by an event: nothing more can happen, so nothing is extrapolated
+    late = milestone(aalen_johansen(frame), at_years=2).filter(pl.col("std_error").is_not_null())
+    assert late["n_at_risk"].to_list() == [0, 0]
+    assert late["estimate"].sum() == pytest.approx(1, rel=1e-12)
 
 
 def test_the_interval_is_named_also_with_delayed_entry() -> None:
