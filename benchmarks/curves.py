@@ -1,6 +1,6 @@
 """Seconds for curves of 1,000,000 patients from arrays, with standard errors; with R beside where it is present.
 
-Run `python benchmarks/curves.py`, or `python benchmarks/curves.py --r` to time R's survfit in the same run.
+Run `python benchmarks/curves.py`, or with `--r` to time R's survfit in the same run (minutes).
 """
 
 import shutil

@@ -151,6 +151,12 @@ def test_empty_input_gives_the_empty_schema() -> None:
             pl.DataFrame({"time_day": [5, 6], "is_event": [True, True], "cause": ["competing_death", None]}),
             "1 of 2 rows.*Use aalen_johansen",
         ),
+        (
+            pl.DataFrame(
+                {"time_day": [5, 6, 7], "is_event": [True, True, True], "patient_id": ["a", "b", "a"]}
+            ),
+            "1 of 3 rows repeat a patient, the first is row 3",
+        ),
     ],
 )
 def test_impossible_input_is_refused(frame: pl.DataFrame, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ahsct.errors import RequestError
+from ahsct.errors import RequestError, TableError
 from ahsct.estimates import (
     aalen_johansen,
     kaplan_meier,
@@ -155,6 +155,69 @@ def test_cumulative_incidence_after_censoring_says_that_no_exact_interval_exists
     assert rows["lower"].null_count() == 1
     assert rows.row(1, named=True)["note"] == "no exact interval: 1 of 24 censored before"
     assert rows.row(0, named=True)["lower"] < rows.row(0, named=True)["estimate"]
+
+
+def test_no_event_of_a_cause_after_censoring_still_has_an_upper_limit() -> None:
+    frame = pl.DataFrame(
+        {
+            "time_day": [30.0, 100.0] + [900.0] * 20,
+            "is_event": [True] + [False] * 21,
+            "cause": ["other"] + [None] * 21,
+        }
+    )
+    rows = milestone(aalen_johansen(frame, causes=["treatment_related"]), at_years=1)
+    assert rows["term"].to_list() == ["treatment_related"] * 2 + ["other"] * 2
+    first = rows.row(0, named=True)
+    assert first["method"] == "beta product, competing events censored"
+    # 20 patients seen without the event
+    assert (first["estimate"], first["lower"]) == (0, 0)
+    assert first["upper"] == pytest.approx(1 - 0.025 ** (1 / 20), rel=1e-12)
+    assert rows["lower"][1] is None
+
+
+def test_counts_of_competing_causes_with_delayed_entry() -> None:
+    frame = pl.DataFrame(
+        {
+            "time_day": [50, 200, 300, 350],
+            "entry_day": [0, 0, 100, 0],
+            "is_event": [True, True, False, True],
+            "cause": ["death", "relapse", None, "death"],
+        }
+    )
+    rows = milestone(aalen_johansen(frame), at_years=150 / DAYS_PER_YEAR).filter(
+        pl.col("std_error").is_not_null()
+    )
+    assert rows.select("term", "n", "n_events", "n_at_risk").rows() == [
+        ("death", 4, 1, 3),
+        ("relapse", 4, 0, 3),
+    ]
+    # at the end everybody has left by an event: nothing more can happen, so nothing is extrapolated
+    late = milestone(aalen_johansen(frame), at_years=2).filter(pl.col("std_error").is_not_null())
+    assert late["n_at_risk"].to_list() == [0, 0]
+    assert late["estimate"].sum() == pytest.approx(1, rel=1e-12)
+
+
+def test_the_interval_is_named_also_with_delayed_entry() -> None:
+    curve = kaplan_meier(table([(9, False), (8, False)]).with_columns(pl.Series("entry_day", [0, 3])))
+    assert (
+        milestone(curve, at_years=0.01).row(0, named=True)["note"]
+        == "no log-log limits where the estimate is 1"
+    )
+    assert median_time(curve)["method"].item() == "Kaplan-Meier, Brookmeyer-Crowley, log-log"
+
+
+def test_a_reverse_curve_says_what_it_is() -> None:
+    rows = milestone(reverse_kaplan_meier(trial(23)), at_years=1)
+    assert set(rows["statistic"]) == {"follow_up_probability"}
+
+
+def test_a_curve_with_rows_missing_or_doubled_is_refused() -> None:
+    curve = kaplan_meier(trial(23))
+    for spoilt in (curve[1:], pl.concat([curve, curve])):
+        with pytest.raises(TableError, match="whole and once"):
+            milestone(spoilt, at_years=3)
+    both = pl.concat([curve, kaplan_meier(trial(23), conf_level=0.9)])
+    assert milestone(both, at_years=3)["conf_level"].to_list() == [0.95, 0.95, 0.9, 0.9]
 
 
 def test_public_case_ovarian() -> None:

@@ -31,7 +31,8 @@ def groups(function: str, time_to_event: pl.DataFrame) -> Iterator[Group]:
     Raises
     ------
     TableError
-        A column is missing, a time is missing or negative, or it is not known whether there was an event.
+        A column is missing, a time is missing or negative, it is not known whether there was an event, or a
+        patient stands twice in one curve.
     """
     require_columns(function, "time_to_event", time_to_event, ("time_day", "is_event"))
     frame = time_to_event.with_row_index("_row", offset=1)
@@ -42,6 +43,7 @@ def groups(function: str, time_to_event: pl.DataFrame) -> Iterator[Group]:
     frame = frame.with_columns(pl.lit("").alias(name) for name in LABELS[:-1] if name not in frame.columns)
     labels = [name for name in LABELS if name in frame.columns]
     for key, rows in frame.partition_by(labels, maintain_order=True, as_dict=True).items():
+        _require_one_row_each(rows)
         yield Group(dict(zip(labels, key, strict=True)), rows, _entry(rows))
 
 
@@ -63,6 +65,17 @@ def require_no_competing_death(function: str, rows: pl.DataFrame) -> None:
         raise TableError(
             f"{function} cannot take competing deaths: {n} of {rows.height} rows have cause 'competing_death'. "
             "Use aalen_johansen, or an estimand that counts or censors these deaths."
+        )
+
+
+def _require_one_row_each(rows: pl.DataFrame) -> None:
+    if "patient_id" not in rows.columns:
+        return
+    again = rows.filter(~pl.col("patient_id").is_first_distinct())
+    if again.height:
+        raise TableError(
+            f"A curve counts each patient once; {again.height} of {rows.height} rows repeat a patient, the first is "
+            f"row {again['_row'][0]} of `time_to_event`. Columns that tell curves apart: {', '.join(LABELS)}."
         )
 
 

@@ -83,7 +83,7 @@ def aalen_johansen(
     *,
     variance: str = "infinitesimal_jackknife",
     conf_level: float = 0.95,
-    causes: Sequence[str] | None = None,
+    causes: Sequence[str] = (),
 ) -> pl.DataFrame:
     r"""Cumulative incidence of each cause where the causes compete.
 
@@ -99,8 +99,8 @@ def aalen_johansen(
     conf_level
         Two-sided, between 0 and 1; the interval is on the log(-log F) scale, as in R.
     causes
-        Causes to report, in this order; every other event still competes. A cause that nobody had gets a curve
-        of zeros. By default all causes seen in the endpoint, sorted, in each of its curves.
+        Causes that get a curve even where nobody had them (of zeros, so that a milestone gives the upper limit);
+        they come first. Every cause seen in the endpoint follows, sorted, in each of its curves.
 
     Returns
     -------
@@ -139,22 +139,19 @@ def aalen_johansen(
     return curve_frame(
         block
         for part in parts
-        for block in _blocks(
-            part, _causes_of(part, parts) if causes is None else causes, variance, conf_level
-        )
+        for block in _blocks(part, _causes_of(part, parts, first=causes), variance, conf_level)
     )
 
 
 def _blocks(group: Group, causes: Sequence[str], variance: str, conf_level: float) -> list[dict[str, object]]:
     codes = {cause: number for number, cause in enumerate(causes, start=1)}
-    is_event = group.rows["is_event"].to_list()
-    other = len(causes) + 1
-    cause = [
-        codes.get(name, other) if event else 0
-        for name, event in zip(group.rows["cause"].to_list(), is_event, strict=True)
-    ]
+    events = zip(group.rows["cause"].to_list(), group.rows["is_event"].to_list(), strict=True)
     curve = cumulative_incidence(
-        group.rows["time_day"].to_numpy(), cause, n_causes=other, entry=group.entry, variance=variance
+        group.rows["time_day"].to_numpy(),
+        [codes[cause] if is_event else 0 for cause, is_event in events],
+        n_causes=len(causes),
+        entry=group.entry,
+        variance=variance,
     )
     lower, upper = pointwise(curve.estimate, curve.std_error, interval="log-log", conf_level=conf_level)
     return [
@@ -277,12 +274,12 @@ def _aalen(table: RiskTable, before: Floats, survival: Floats, estimate: Floats)
     return squares
 
 
-def _causes_of(group: Group, groups_: Sequence[Group]) -> list[str]:
-    """Return the causes seen in any curve of the group's endpoint: an arm without one gets a curve of zeros."""
+def _causes_of(group: Group, all_groups: Sequence[Group], *, first: Sequence[str]) -> list[str]:
+    """Return the causes of the group's endpoint: an arm where nobody had one gets a curve of zeros for it."""
     endpoint = ("study_id", "endpoint", "component", "definition", "estimand", "population")
-    same = [other for other in groups_ if all(other.labels[x] == group.labels[x] for x in endpoint)]
-    seen = [other.rows.filter(pl.col("is_event"))["cause"] for other in same]
-    return sorted(pl.concat(seen).unique().to_list())
+    same = [other for other in all_groups if all(other.labels[x] == group.labels[x] for x in endpoint)]
+    seen = {cause for other in same for cause in other.rows.filter(pl.col("is_event"))["cause"]}
+    return [*dict.fromkeys(first), *sorted(seen - set(first))]
 
 
 def _require_causes(rows: pl.DataFrame) -> None:

@@ -95,8 +95,8 @@ def kaplan_meier(
     Raises
     ------
     TableError
-        A column is missing, a time is missing, negative or not after its entry, or deaths compete
-        (cause "competing_death"): use `aalen_johansen`.
+        A column is missing, a time is missing, negative or not after its entry, a patient stands twice in one
+        curve, or deaths compete (cause "competing_death"): use `aalen_johansen`.
     RequestError
         The interval or the level is unknown.
 

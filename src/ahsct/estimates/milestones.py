@@ -3,66 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 from scipy.special import ndtri
 
 from ahsct.errors import RequestError
-from ahsct.estimates._groups import LABELS
-from ahsct.estimates._risk_table import Counts, Floats
+from ahsct.estimates._curve import ROUNDING, Curve, curves, n_after
+from ahsct.estimates._risk_table import Floats
 from ahsct.estimates.beta_product import beta_product
 from ahsct.estimates.proportions import clopper_pearson
-from ahsct.estimates.rows import result, results_frame
-from ahsct.vocabulary import CURVE, conform
+from ahsct.estimates.rows import results_frame
 
 # below these the exact interval is the one to read first (DESIGN, Estimates)
 FEW_EVENTS = 10
 FEW_AT_RISK = 10
 
-_ROUNDING = 1e-9
-
-
-class _Curve(NamedTuple):
-    """One curve with the risk table of its whole group; `n_leaving` counts events of every cause and censorings."""
-
-    labels: dict[str, Any]
-    cause: str | None
-    method: str
-    conf_level: float
-    time: Floats
-    n_at_risk: Counts
-    n_events: Counts
-    n_censored: Counts
-    n_leaving: Counts
-    estimate: Floats
-    std_error: Floats
-    lower: Floats
-    upper: Floats
-    ends_at_zero: bool
-
-    @property
-    def n(self) -> int:
-        return int(self.n_leaving.sum()) if self.has_delayed_entry else int(self.n_at_risk[0])
-
-    @property
-    def has_delayed_entry(self) -> bool:
-        return self.method.endswith("delayed entry")
-
-    def upto(self, at_years: float) -> int:
-        """Return the number of rows at or before a time."""
-        return int(np.searchsorted(self.time, at_years * (1 + _ROUNDING), side="right"))
-
-    def is_beyond(self, at_years: float) -> bool:
-        """Whether a time lies after the last follow-up while somebody might still have an event."""
-        return at_years > self.time[-1] * (1 + _ROUNDING) and not self.ends_at_zero
-
-    def row(self, **columns: Any) -> dict[str, Any]:
-        """Return a row of RESULTS with the labels of the curve."""
-        columns = {"n": self.n, "method": self.method, "conf_level": self.conf_level, **columns}
-        return result(**self.labels, term=self.cause, **columns)
+_STATISTIC = {
+    "Kaplan-Meier": "survival_probability",
+    "reverse Kaplan-Meier": "follow_up_probability",
+    "Aalen-Johansen": "cumulative_incidence",
+}
 
 
 def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
@@ -71,7 +33,7 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     Parameters
     ----------
     curve
-        Schema CURVE, whole as `kaplan_meier` or `aalen_johansen` made it.
+        Schema CURVE, whole (every row and every cause) as `kaplan_meier` or `aalen_johansen` made it.
     at_years
         Years from time zero, >= 0; events at that very time count. Days are turned into years by / 365.25.
 
@@ -82,7 +44,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
         curve's interval, and with the exact one (beta product confidence procedure, which without censoring
         before the milestone is that of Clopper and Pearson and so named). For each cause of an Aalen-Johansen
         curve (`term`) a row of statistic "cumulative_incidence", and the interval of Clopper and Pearson where
-        nobody was censored before. The exact row comes first, and its note says why, where the estimate is 0 or
+        nobody was censored before; where somebody was and the cause has no event yet, an upper limit that counts
+        competing events as censored and so errs upwards. The exact row comes first, and its note says why, where the estimate is 0 or
         1, or where there are fewer than 10 events or fewer than 10 patients at risk.
 
         `n_events` and `n_censored` count up to and including the milestone, `n_at_risk` those still at risk
@@ -93,6 +56,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     ------
     RequestError
         The time is negative or not finite.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
 
     Examples
     --------
@@ -103,7 +68,7 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     [('Clopper-Pearson', 0.696, 0.471, 0.868), ('Kaplan-Meier, log-log', 0.696, 0.466, 0.842)]
     """
     _require_years("at_years", at_years)
-    return results_frame(row for one in _curves(curve) for row in _milestone(one, at_years))
+    return results_frame(row for one in curves(curve) for row in _milestone(one, at_years))
 
 
 def median_time(curve: pl.DataFrame) -> pl.DataFrame:
@@ -136,7 +101,7 @@ def median_time(curve: pl.DataFrame) -> pl.DataFrame:
     >>> median_time(kaplan_meier(frame)).select("estimate", "lower", "upper", "note").row(0)
     (2.0, 1.0, None, 'upper limit not reached')
     """
-    return results_frame(_median(one) for one in _curves(curve))
+    return results_frame(_median(one) for one in curves(curve))
 
 
 def restricted_mean(curve: pl.DataFrame, *, horizon_years: float) -> pl.DataFrame:
@@ -178,19 +143,18 @@ def restricted_mean(curve: pl.DataFrame, *, horizon_years: float) -> pl.DataFram
     _require_years("horizon_years", horizon_years)
     if horizon_years == 0:
         raise RequestError("horizon_years must be > 0; found 0.")
-    return results_frame(_restricted_mean(one, horizon_years) for one in _curves(curve))
+    return results_frame(_restricted_mean(one, horizon_years) for one in curves(curve))
 
 
-def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
-    statistic = "survival_probability" if one.cause is None else "cumulative_incidence"
+def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     rows = one.upto(at_years)
     columns: dict[str, Any] = {
-        "statistic": statistic,
+        "statistic": _STATISTIC[one.estimator],
         "unit": "probability",
         "time_years": at_years,
         "n_events": one.n_events[:rows].sum(),
         "n_censored": one.n_censored[:rows].sum(),
-        "n_at_risk": _n_after(one, rows),
+        "n_at_risk": n_after(one, rows),
     }
     if one.is_beyond(at_years):
         note = f"follow-up ends at {one.time[-1]:.4g} years: not extrapolated"
@@ -203,9 +167,7 @@ def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
         upper=_or_none(one.upper[rows - 1]),
     )
     if pointwise["lower"] is None:
-        pointwise["note"] = (
-            f"no {one.method.split(', ')[-1]} limits where the estimate is {columns['estimate']:g}"
-        )
+        pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:
         return [pointwise, exact]
@@ -215,8 +177,8 @@ def _milestone(one: _Curve, at_years: float) -> list[dict[str, Any]]:
     return [pointwise, exact]
 
 
-def _exact(one: _Curve, at_years: float, rows: int) -> dict[str, Any]:
-    n_before = int(np.searchsorted(one.time, at_years * (1 - _ROUNDING)))
+def _exact(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
+    n_before = int(np.searchsorted(one.time, at_years * (1 - ROUNDING)))
     n_censored_before = int(one.n_censored[:n_before].sum())
     name = "Clopper-Pearson" if n_censored_before == 0 else "beta product (method of moments)"
     if one.has_delayed_entry:
@@ -225,11 +187,15 @@ def _exact(one: _Curve, at_years: float, rows: int) -> dict[str, Any]:
         x = int(one.n_events[:rows].sum())
         lower, upper = clopper_pearson(x if one.cause else one.n - x, one.n, (1 - one.conf_level) / 2)
         return {"method": name, "lower": lower, "upper": upper}
+    # those censored at the milestone itself are known to be event-free up to it
+    known = n_after(one, rows) + int(one.n_censored[n_before:rows].sum())
     if one.cause is not None:
+        if known and not one.n_events[:rows].any():
+            # the beta product interval without an event; an incidence lies below 1 - exp(-cumulative hazard)
+            upper = 1 - ((1 - one.conf_level) / 2) ** (1 / known)
+            return {"method": "beta product, competing events censored", "lower": 0.0, "upper": upper}
         note = f"no exact interval: {n_censored_before} of {one.n} censored before"
         return {"method": "Clopper-Pearson", "note": note}
-    # those censored at the milestone itself are known to be event-free up to it
-    known = _n_after(one, rows) + int(one.n_censored[n_before:rows].sum())
     lower, upper = beta_product(one.n_at_risk[:rows], one.n_events[:rows], known, conf_level=one.conf_level)
     return {"method": name, "lower": lower, "upper": upper}
 
@@ -248,13 +214,12 @@ def _why_exact_first(columns: dict[str, Any]) -> str | None:
     return "only " + " and ".join(few) if few else None
 
 
-def _median(one: _Curve) -> dict[str, Any]:
+def _median(one: Curve) -> dict[str, Any]:
     if one.cause is None:
         levels = (1 - one.estimate, 1 - one.lower, 1 - one.upper)
     else:
         levels = (one.estimate, one.upper, one.lower)
     estimate, lower, upper = (_first_time(one.time, level) for level in levels)
-    kind = one.method.split(", ")[-2 if one.has_delayed_entry else -1]
     note = "not reached" if estimate is None else "upper limit not reached" if upper is None else None
     return one.row(
         statistic="median_time",
@@ -264,7 +229,7 @@ def _median(one: _Curve) -> dict[str, Any]:
         upper=upper,
         n_events=one.n_events.sum(),
         n_censored=one.n_censored.sum(),
-        method=f"{one.method.split(', ')[0]}, Brookmeyer-Crowley, {kind}",
+        method=f"{one.estimator}, Brookmeyer-Crowley, {one.interval}",
         note=note,
     )
 
@@ -285,7 +250,7 @@ def _first_time(time: Floats, fallen: Floats) -> float | None:
     return float((times[reached] + end) / 2)
 
 
-def _restricted_mean(one: _Curve, horizon: float) -> dict[str, Any]:
+def _restricted_mean(one: Curve, horizon: float) -> dict[str, Any]:
     if one.cause is not None:
         raise RequestError(
             f"restricted_mean needs a Kaplan-Meier curve; this one is the cumulative incidence of {one.cause!r}."
@@ -297,8 +262,8 @@ def _restricted_mean(one: _Curve, horizon: float) -> dict[str, Any]:
         "time_years": horizon,
         "n_events": one.n_events[:rows].sum(),
         "n_censored": one.n_censored[:rows].sum(),
-        "n_at_risk": _n_after(one, rows),
-        "method": f"area under {one.method.split(', ')[0]}, normal",
+        "n_at_risk": n_after(one, rows),
+        "method": f"area under {one.estimator}, normal",
     }
     if one.is_beyond(horizon):
         note = f"follow-up ends at {one.time[-1]:.4g} years, before the horizon"
@@ -318,42 +283,6 @@ def _restricted_mean(one: _Curve, horizon: float) -> dict[str, Any]:
         lower=max(estimate - half, 0.0),
         upper=min(estimate + half, horizon),
     )
-
-
-def _n_after(one: _Curve, rows: int) -> int:
-    """Return how many are at risk just after the last of these rows."""
-    if rows < one.time.size:
-        return int(one.n_at_risk[rows])
-    return int(one.n_at_risk[-1] - one.n_leaving[-1])
-
-
-def _curves(curve: pl.DataFrame) -> Iterator[_Curve]:
-    """Yield each curve; causes of one Aalen-Johansen curve share its risk table."""
-    curve = conform(curve, CURVE)
-    for _, group in curve.partition_by(*LABELS, "method", maintain_order=True, as_dict=True).items():
-        blocks = group.partition_by("cause", maintain_order=True)
-        events = [block["n_events"].to_numpy() for block in blocks]
-        total = sum(float(block["estimate"][-1]) for block in blocks)
-        for block, n_events in zip(blocks, events, strict=True):
-            first = block.row(0, named=True)
-            is_survival = first["cause"] is None
-            n_censored = block["n_censored"].to_numpy()
-            yield _Curve(
-                labels={name: first[name] for name in LABELS},
-                cause=first["cause"],
-                method=first["method"],
-                conf_level=first["conf_level"],
-                time=block["time_years"].to_numpy(),
-                n_at_risk=block["n_at_risk"].to_numpy(),
-                n_events=n_events,
-                n_censored=n_censored,
-                n_leaving=n_censored + np.sum(events, axis=0),
-                ends_at_zero=(total < _ROUNDING) if is_survival else (total > 1 - _ROUNDING),
-                **{
-                    name: block[name].to_numpy().astype(np.float64)
-                    for name in ("estimate", "std_error", "lower", "upper")
-                },
-            )
 
 
 def _or_none(value: float) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import polars as pl
-from scipy.optimize import brentq
 from scipy.special import bdtr, betaincinv, ndtri
 
 from ahsct.errors import RequestError, TableError, did_you_mean
@@ -116,6 +115,8 @@ def _jeffreys(x: int, n: int, tail: float) -> tuple[float, float]:
 
 
 def _mid_p(x: int, n: int, tail: float) -> tuple[float, float]:
+    from scipy.optimize import brentq  # slow to import, and rarely needed
+
     def below(p: float) -> float:
         """P(X < x) + P(X = x) / 2."""
         return float((bdtr(x, n, p) + (bdtr(x - 1, n, p) if x else 0.0)) / 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import polars as pl
-from scipy.optimize import brentq
 from scipy.special import bdtr, bdtrc, gammaincinv, pdtr
 
 from ahsct.errors import RequestError, TableError, did_you_mean
@@ -176,6 +175,8 @@ def _garwood(x: int, tail: float) -> tuple[float, float]:
 
 
 def _mid_p(x: int, tail: float) -> tuple[float, float]:
+    from scipy.optimize import brentq  # slow to import, and rarely needed
+
     def below(mean: float) -> float:
         """P(X < x) + P(X = x) / 2."""
         return float((pdtr(x, mean) + (pdtr(x - 1, mean) if x else 0.0)) / 2)
