@@ -110,8 +110,8 @@ def healthy_at(norm: pl.DataFrame, age_years: float) -> dict[str, float | None] 
 
     Examples
     --------
-    >>> healthy_at(load_norm("healthy_siena_2018"), 50.0)
-    {'mean': -0.225, 'sd': None, 'p95': -0.645}
+    >>> healthy_at(load_norm("healthy_siena_2018"), 55.0)
+    {'mean': -0.3, 'sd': None, 'p95': -0.77}
     >>> healthy_at(load_norm("healthy_siena_2018"), 44.9) is None
     True
     """
