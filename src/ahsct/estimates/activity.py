@@ -6,10 +6,10 @@ import math
 
 import polars as pl
 
-from ahsct.estimates.arms import Arm, add_note, label, number_sum, of
+from ahsct.estimates.arms import Arm, add_note, number_sum, of
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.regression_to_the_mean import regression_to_the_mean
-from ahsct.estimates.rows import results_frame
+from ahsct.estimates.rows import results_frame, stamp
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _SELECTION_YEARS = 2.0  # trials let patients in for relapses in the last one or two years
@@ -31,8 +31,8 @@ def relapse_rows(arm: Arm) -> list[pl.DataFrame]:
     )
     labels = {"endpoint": "relapses", "term": "after / before"}
     note = "the same patients before and after, no control: regression to the mean is not taken out"
-    rows.append(add_note(label(ratio, population=arm.population, arm=arm.name, **labels), note))
-    return [*rows, label(_expected_ratio(arm, before), population=arm.population, arm=arm.name)]
+    rows.append(add_note(stamp(ratio, population=arm.population, arm=arm.name, **labels), note))
+    return [*rows, stamp(_expected_ratio(arm, before), population=arm.population, arm=arm.name)]
 
 
 def _relapses(arm: Arm, period: str) -> pl.DataFrame:
@@ -71,7 +71,7 @@ def _rates(arm: Arm, period: str, relapses: pl.DataFrame) -> list[pl.DataFrame]:
     rates = [
         exact_rate(count, years, sided=side, conf_level=arm.definition.conf_level, n=n) for side in sides
     ]
-    return [results_frame([counted]), *(label(rate, **labels) for rate in rates)]
+    return [results_frame([counted]), *(stamp(rate, **labels) for rate in rates)]
 
 
 def _expected_ratio(arm: Arm, before: pl.DataFrame) -> pl.DataFrame:
@@ -150,7 +150,7 @@ def _lesions_before(arm: Arm) -> list[pl.DataFrame]:
         return []
     lesions = round(number_sum(arm.topic("mri", "gd_lesions", "before")["number"]))
     rate = exact_rate(lesions, n_scans, conf_level=arm.definition.conf_level, n=n_scans)
-    rate = label(
+    rate = stamp(
         rate,
         endpoint="mri",
         term="before",

@@ -11,7 +11,7 @@ import polars as pl
 
 from ahsct.definitions import Definition
 from ahsct.estimates.proportions import exact_proportion
-from ahsct.estimates.rows import result, results_frame
+from ahsct.estimates.rows import result, results_frame, stamp
 from ahsct.outcomes import Outcomes
 from ahsct.tables import Study
 
@@ -63,7 +63,7 @@ class Arm:
         if n == 0:
             return results_frame([])
         labels = {"population": self.population, "arm": self.name, **columns}
-        return label(exact_proportion(n_events, n, conf_level=self.definition.conf_level), **labels)
+        return stamp(exact_proportion(n_events, n, conf_level=self.definition.conf_level), **labels)
 
 
 def derive_arms(study: Study, outcomes: Outcomes, definition: Definition) -> list[Arm]:
@@ -98,13 +98,6 @@ def derive_arms(study: Study, outcomes: Outcomes, definition: Definition) -> lis
             )
         )
     return arms
-
-
-def label(results: pl.DataFrame, **columns: Any) -> pl.DataFrame:
-    """Return the results with these columns set, each of its own type."""
-    return results.with_columns(
-        pl.lit(value, dtype=results.schema[name]).alias(name) for name, value in columns.items()
-    )
 
 
 def add_note(results: pl.DataFrame, text: str) -> pl.DataFrame:

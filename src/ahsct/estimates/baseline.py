@@ -22,7 +22,7 @@ def baseline_rows(arm: Arm) -> list[pl.DataFrame]:
         for row in describe(arm, arm.topic("baseline", term), n, endpoint="baseline", term=term, unit=unit)
     ]
     for term in ("ms_course", "sex"):
-        known = arm.topic("baseline", term).drop_nulls("value")
+        known = arm.topic("baseline", term).drop_nulls("value").filter(pl.col("value") != "U")  # unknown sex
         for value in sorted(set(known["value"].to_list())):
             count = known.filter(pl.col("value") == value).height
             rows.append(

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import polars as pl
 
 from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Endpoint, Estimand
-from ahsct.estimates.arms import Arm, add_note, label
+from ahsct.estimates.arms import Arm, add_note
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
+from ahsct.estimates.rows import stamp
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
@@ -79,7 +80,7 @@ def _one(
 
 
 def _labelled(results: pl.DataFrame, one: _Curve) -> pl.DataFrame:
-    results = label(results, n_not_evaluable=one.n_not_evaluable)
+    results = stamp(results, n_not_evaluable=one.n_not_evaluable)
     return results if one.estimand.is_estimand else add_note(results, "as published, not an estimand")
 
 

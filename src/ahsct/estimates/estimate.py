@@ -9,7 +9,7 @@ import polars as pl
 
 from ahsct.definitions import Definition
 from ahsct.estimates import activity, baseline, safety
-from ahsct.estimates.arms import Arm, derive_arms, label
+from ahsct.estimates.arms import Arm, derive_arms
 from ahsct.estimates.brain_volume import brain_volume_change
 from ahsct.estimates.endpoint_rows import endpoint_rows
 from ahsct.estimates.healthy_ageing import longest_followed_beside_norms
@@ -71,7 +71,7 @@ def _brain_volume(arm: Arm) -> Rows:
     if rule is None:
         return []
     return [
-        label(rows, arm=arm.name)
+        stamp(rows, arm=arm.name)
         for rows in (
             brain_volume_change(arm.values, rule=rule, conf_level=conf_level),
             longest_followed_beside_norms(arm.values, rule=rule, conf_level=conf_level),

@@ -14,8 +14,7 @@ import polars as pl
 from ahsct.definitions import BrainVolumeRule, load_norm
 from ahsct.estimates.brain_volume import scan_table
 from ahsct.estimates.proportions import exact_proportion
-from ahsct.estimates.rows import result, results_frame
-from ahsct.vocabulary import RESULTS
+from ahsct.estimates.rows import result, results_frame, stamp
 
 _MIN_LATE_SCANS = 3  # a line through fewer scans has no error of its own
 
@@ -111,8 +110,8 @@ def healthy_at(norm: pl.DataFrame, age_years: float) -> dict[str, float | None] 
 
     Examples
     --------
-    >>> healthy_at(load_norm("healthy_siena_2018"), 50.0)
-    {'mean': -0.225, 'sd': None, 'p95': -0.645}
+    >>> healthy_at(load_norm("healthy_siena_2018"), 55.0)
+    {'mean': -0.3, 'sd': None, 'p95': -0.77}
     >>> healthy_at(load_norm("healthy_siena_2018"), 44.9) is None
     True
     """
@@ -159,10 +158,7 @@ def _beside_norm(chosen: pl.DataFrame, n_scanned: int, id: str, conf_level: floa
         f"fewer than {_MIN_LATE_SCANS} scans from the break on); norm: {norm['source'][0]}"
     )
     if n and has_spread:
-        inside = exact_proportion(int(n_inside), n, conf_level=conf_level).with_columns(
-            *(pl.lit(value, dtype=RESULTS[name]).alias(name) for name, value in common.items()),
-            pl.lit(about).alias("note"),
-        )
+        inside = stamp(exact_proportion(int(n_inside), n, conf_level=conf_level), note=about, **common)
     else:
         why = "nobody is comparable" if not n else "the norm has a mean but no published spread"
         inside = results_frame(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.estimates.arms import Arm, label
+from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.endpoint_rows import milestone_days
 from ahsct.estimates.milestones import median_time, milestone
+from ahsct.estimates.rows import stamp
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _TRM = "treatment_related_mortality"
@@ -39,7 +40,7 @@ def treatment_death_rows(arm: Arm) -> tuple[list[pl.DataFrame], list[pl.DataFram
             found = milestone(curve, at_years=day / DAYS_PER_YEAR).filter(
                 pl.col("term") == "treatment_related"
             )
-            incidence.append(label(found, term=None, n_not_evaluable=labels["n_not_evaluable"]))
+            incidence.append(stamp(found, term=None, n_not_evaluable=labels["n_not_evaluable"]))
     return [*crude, *incidence], curves
 
 
@@ -108,7 +109,7 @@ def engraftment_rows(arm: Arm) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
         n_left = asked.height - rows.height
         median = median_time(curve).filter(pl.col("term") == "engrafted")
         in_days = [pl.col(name) * DAYS_PER_YEAR for name in ("estimate", "lower", "upper")]
-        results.append(label(median.with_columns(in_days), term=None, unit="days", n_not_evaluable=n_left))
+        results.append(stamp(median.with_columns(in_days), term=None, unit="days", n_not_evaluable=n_left))
         by_day = milestone(curve, at_years=day / DAYS_PER_YEAR).filter(pl.col("term") == "engrafted")
-        results.append(label(by_day, term=None, n_not_evaluable=n_left))
+        results.append(stamp(by_day, term=None, n_not_evaluable=n_left))
     return results, curves
