@@ -37,6 +37,7 @@ _HOME = {
     "kaplan_meier": "estimates",
     "reverse_kaplan_meier": "estimates",
     "aalen_johansen": "estimates",
+    "turnbull": "estimates",
     "milestone": "estimates",
     "median_time": "estimates",
     "restricted_mean": "estimates",

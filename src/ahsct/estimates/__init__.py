@@ -6,6 +6,7 @@ from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
+from ahsct.estimates.turnbull import turnbull
 
 __all__ = [
     "Estimates",
@@ -19,4 +20,5 @@ __all__ = [
     "rate_ratio",
     "restricted_mean",
     "reverse_kaplan_meier",
+    "turnbull",
 ]

@@ -24,6 +24,7 @@ _STATISTIC = {
     "Kaplan-Meier": "survival_probability",
     "reverse Kaplan-Meier": "follow_up_probability",
     "Aalen-Johansen": "cumulative_incidence",
+    "Turnbull": "survival_probability",
 }
 
 
@@ -168,6 +169,8 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     )
     if pointwise["lower"] is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
+    if one.estimator == "Turnbull":  # no exact interval is known where event times are not
+        return [pointwise]
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:
         return [pointwise, exact]
