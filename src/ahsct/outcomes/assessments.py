@@ -90,8 +90,8 @@ def disability_of(component: str, definition: Definition) -> tuple[DisabilityRul
 
 
 def window_of(component: str, definition: Definition) -> RebaselineWindow | None:
-    """Return the re-baseline that governs a component (deaths have none)."""
-    if component == "death":
+    """Return the re-baseline that governs a component; it concerns no death and erases no improvement."""
+    if component == "death" or component.endswith("_improvement"):
         return None
     return definition.rebaseline.mri if component == "mri_activity" else definition.rebaseline.clinical
 

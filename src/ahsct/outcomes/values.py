@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from ahsct.outcomes.assessments import Context
-from ahsct.outcomes.values_activity import mri_values, relapse_values
+from ahsct.outcomes.values_activity import early_event_values, mri_values, relapse_values
 from ahsct.outcomes.values_baseline import baseline_values, entry_criteria_values, treatment_values
 from ahsct.outcomes.values_course import brain_volume_values, edss_state_values, sustained_change_values
 from ahsct.outcomes.values_safety import death_values, follow_up_values, toxicity_values, work_values
@@ -48,6 +48,7 @@ def derive_patient_values(
         follow_up_values(people),
         relapse_values(context, people),
         mri_values(context, people),
+        early_event_values(context, people, events),
         toxicity_values(study, people),
         death_values(people),
         work_values(study, people),

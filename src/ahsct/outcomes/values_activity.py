@@ -148,3 +148,26 @@ def _scan_rows(
     rows = [rows_of(table, "mri", "scans", period, number=pl.col("scans").fill_null(0))]
     rows += [rows_of(table.drop_nulls(term), "mri", term, period, number=pl.col(term)) for term in terms]
     return rows
+
+
+def early_event_values(context: Context, people: pl.DataFrame, events: pl.DataFrame) -> Values:
+    """Return the relapses and changes of disability before the clinical re-baseline that do not count.
+
+    Early scans have their own topic (`mri_left_out`). Improvements are never early: a re-baseline does not
+    erase them.
+    """
+    window = context.definition.rebaseline.clinical
+    if window is None or window.early_events == "count":
+        return Values([], [])
+    early = (
+        events.filter((pl.col("kind") != "mri_activity") & (pl.col("direction") == "worsening"))
+        .join(people, on="patient_id", how="inner", maintain_order="left")
+        .filter(pl.col("day").is_between("time_zero_day", "rebaseline_day", closed="left"))
+    )
+    component = (
+        pl.when(pl.col("kind") == "relapse")
+        .then(pl.lit("relapse"))
+        .otherwise(pl.concat_str("measure", "direction", separator="_"))
+    )
+    day = pl.col("day") - pl.col("time_zero_day")
+    return Values([rows_of(early, "early_events", component, "early", day=day)], [])
