@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
 import polars as pl
 
 from ahsct.definitions import Definition, DisabilityRule, RebaselineWindow
-from ahsct.outcomes.activity import read_scans
 from ahsct.outcomes.disability import baselines
+from ahsct.outcomes.scans import read_scans
+from ahsct.outcomes.timeline import derive_timeline
 from ahsct.tables import Study
 
 CONTINUOUS = ("relapse", "death")  # components known at every day up to the last contact
 _DIRECTIONS = ("worsening", "improvement")
 
 
-def mri_in_context(study: Study, timeline: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    """Return the scans of patients with a time zero, with the context that the MRI rule asks for.
+class Assessment(NamedTuple):
+    """How one component was assessed.
+
+    `days` [days from time zero, > 0]: `patient_id`, `day`, sorted; empty for what is known continuously.
+    `lacking`: `patient_id`, `reason` of those in whom it cannot be evaluated. `study_lacks`: why nobody can.
+    """
+
+    days: pl.DataFrame
+    lacking: pl.DataFrame
+    study_lacks: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A study under a definition: the tables that several outcomes need, made once.
+
+    `visits`, `relapses` and `scans` are those of patients with a time zero that have a day, with the
+    patient's own days beside them; `scans` are read by the MRI rule.
+    """
+
+    study: Study
+    definition: Definition
+    timeline: pl.DataFrame
+    visits: pl.DataFrame
+    relapses: pl.DataFrame
+    scans: pl.DataFrame
+    assessments: Mapping[str, Assessment]
+
+
+def derive_context(study: Study, definition: Definition) -> Context:
+    """Return the study's tables beside each patient's days, and how each component was assessed.
 
     Without a re-baseline, or where early events count, every scan after time zero is read as it stands.
     """
+    timeline = derive_timeline(study, definition)
     window = definition.rebaseline.mri
-    context = ["time_zero_day"]
+    mri_context = ["time_zero_day"]
     if window is not None and window.early_events != "count":
-        context.append("rebaseline_scan_day")
-    return _in_context(study.table("mri"), timeline, context)
-
-
-def visits_in_context(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
-    """Return the visits of patients with a time zero that have a day, with each patient's context days."""
-    return _in_context(
-        study.table("visits").drop_nulls("visit_day"),
-        timeline,
-        ["time_zero_day", "mobilisation_start_day", "rebaseline_day", "death_day"],
+        mri_context.append("rebaseline_scan_day")
+    visit_context = ["time_zero_day", "mobilisation_start_day", "rebaseline_day", "death_day"]
+    mri = _beside(study.table("mri").drop_nulls("scan_day"), timeline, mri_context)
+    context = Context(
+        study=study,
+        definition=definition,
+        timeline=timeline,
+        visits=_beside(study.table("visits").drop_nulls("visit_day"), timeline, visit_context),
+        relapses=_beside(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"]),
+        scans=read_scans(mri, rule=definition.mri),
+        assessments={},
     )
+    names = dict.fromkeys(name for endpoint in definition.endpoints for name in endpoint.components)
+    return replace(context, assessments={name: _assess(context, name) for name in (*names, "relapse")})
 
 
-def relapses_in_context(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
-    """Return the relapses of patients with a time zero that have an onset day, with time zero."""
-    return _in_context(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"])
-
-
-def _in_context(table: pl.DataFrame, timeline: pl.DataFrame, context: list[str]) -> pl.DataFrame:
-    people = timeline.drop_nulls("time_zero_day").select("patient_id", *context)
+def _beside(table: pl.DataFrame, timeline: pl.DataFrame, days: list[str]) -> pl.DataFrame:
+    people = timeline.drop_nulls("time_zero_day").select("patient_id", *days)
     return table.join(people, on="patient_id", how="inner", maintain_order="left")
+
+
+def _assess(context: Context, component: str) -> Assessment:
+    days = _assessed_days(context, component)
+    return Assessment(days, _lacking(context, component, days), _study_lacks(context, component, days))
 
 
 def disability_of(component: str, definition: Definition) -> tuple[DisabilityRule, str]:
@@ -52,8 +90,8 @@ def disability_of(component: str, definition: Definition) -> tuple[DisabilityRul
 
 
 def window_of(component: str, definition: Definition) -> RebaselineWindow | None:
-    """Return the re-baseline that governs a component (deaths have none)."""
-    if component == "death":
+    """Return the re-baseline that governs a component; it concerns no death and erases no improvement."""
+    if component == "death" or component.endswith("_improvement"):
         return None
     return definition.rebaseline.mri if component == "mri_activity" else definition.rebaseline.clinical
 
@@ -63,43 +101,33 @@ def rebaseline_column(component: str) -> str:
     return "rebaseline_scan_day" if component == "mri_activity" else "rebaseline_day"
 
 
-def assessed_days(
-    study: Study, timeline: pl.DataFrame, component: str, definition: Definition
-) -> pl.DataFrame:
-    """Return the days after time zero on which a scheduled component was assessed.
-
-    Returns
-    -------
-    pl.DataFrame
-        `patient_id`, `day` [days from time zero, > 0], sorted; empty for components that are known
-        continuously (relapse, death).
-    """
+def _assessed_days(context: Context, component: str) -> pl.DataFrame:
     if component in CONTINUOUS:
         return pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64()})
     if component == "mri_activity":
-        days = (
-            read_scans(mri_in_context(study, timeline, definition), rule=definition.mri)
-            .filter(pl.col("is_counted") & (pl.col("status") != "not_assessed"))
-            .select("patient_id", (pl.col("scan_day") - pl.col("time_zero_day")).alias("day"))
+        table, day = (
+            context.scans.filter(pl.col("is_counted") & (pl.col("status") != "not_assessed")),
+            "scan_day",
         )
     else:
-        rule, _ = disability_of(component, definition)
-        visits = visits_in_context(study, timeline)
-        if rule.measure not in visits.columns:
-            visits = visits.clear().with_columns(pl.lit(None).alias(rule.measure))
-        days = visits.drop_nulls(["visit_day", rule.measure]).select(
-            "patient_id", (pl.col("visit_day") - pl.col("time_zero_day")).alias("day")
-        )
-    return days.filter(pl.col("day") > 0).unique().sort("patient_id", "day")
+        rule, _ = disability_of(component, context.definition)
+        has_measure = rule.measure in context.visits.columns
+        table = context.visits.drop_nulls(rule.measure) if has_measure else context.visits.clear()
+        day = "visit_day"
+    return (
+        table.select("patient_id", (pl.col(day) - pl.col("time_zero_day")).alias("day"))
+        .filter(pl.col("day") > 0)
+        .unique()
+        .sort("patient_id", "day")
+    )
 
 
-def study_lacks(
-    study: Study, timeline: pl.DataFrame, component: str, definition: Definition, days: pl.DataFrame
-) -> str | None:
+def _study_lacks(context: Context, component: str, days: pl.DataFrame) -> str | None:
     """Return why a component can be evaluated in nobody, or None.
 
     Where everybody lacks a component, counting the others alone would leave only patients with an event.
     """
+    study, definition, timeline = context.study, context.definition, context.timeline
     if "follow_up" not in study.tables:
         return "the study has no table follow_up: vital status and last contact are unknown"
     if component in CONTINUOUS:
@@ -111,20 +139,18 @@ def study_lacks(
         what = f"scan after time zero with {', '.join(definition.mri.lesions)} counted"
     else:
         rule, _ = disability_of(component, definition)
-        if rule.measure not in study.table("visits").columns:
+        if rule.measure not in context.visits.columns:
             return f"the study's visits have no {rule.measure}"
         what = f"{rule.measure} at a visit after time zero"
     anyone_alive = timeline.filter(pl.col("time_zero_day").is_not_null() & ~pl.col("is_dead")).height > 0
     return f"nobody has a {what}" if days.is_empty() and anyone_alive else None
 
 
-def lacking(
-    study: Study, timeline: pl.DataFrame, component: str, definition: Definition, days: pl.DataFrame
-) -> pl.DataFrame:
+def _lacking(context: Context, component: str, days: pl.DataFrame) -> pl.DataFrame:
     """Return in whom a component cannot be evaluated, and why: `patient_id`, `reason` (the first that applies)."""
-    people = timeline.drop_nulls("time_zero_day")
+    people = context.timeline.drop_nulls("time_zero_day")
     reasons = [
-        *_lacking_data(study, people, component, definition, days),
+        *_lacking_data(context, component, days),
         ("no follow_up row: vital status and last contact are unknown", ~pl.col("has_follow_up")),
         ("dead, but the day of death is missing", pl.col("is_dead") & pl.col("death_day").is_null()),
         ("the day of last contact is missing", pl.col("last_contact_day").is_null()),
@@ -135,9 +161,8 @@ def lacking(
     ).drop_nulls("reason")
 
 
-def _lacking_data(
-    study: Study, people: pl.DataFrame, component: str, definition: Definition, days: pl.DataFrame
-) -> list[tuple[str, pl.Expr]]:
+def _lacking_data(context: Context, component: str, days: pl.DataFrame) -> list[tuple[str, pl.Expr]]:
+    definition = context.definition
     reasons: list[tuple[str, pl.Expr]] = []
     if needs_rebaseline(component, definition):
         window = window_of(component, definition)
@@ -151,17 +176,19 @@ def _lacking_data(
             )
         )
     if component == "relapse":
-        undated = study.table("relapses", ["patient_id", "onset_day"]).filter(pl.col("onset_day").is_null())
+        undated = context.study.table("relapses", ["patient_id", "onset_day"]).filter(
+            pl.col("onset_day").is_null()
+        )
         reasons.append(("a relapse without a day", _among(undated)))
     elif component == "mri_activity":
         lesions = ", ".join(definition.mri.lesions)
         reasons.append((f"no scan after time zero with {lesions} counted", ~_among(days)))
     elif component != "death":
         rule, direction = disability_of(component, definition)
-        if rule.measure in study.table("visits").columns:
-            with_baseline = baselines(
-                visits_in_context(study, people), rule, relapses=relapses_in_context(study, people)
-            ).filter((pl.col("direction") == direction) & pl.col("baseline_day").is_not_null())
+        if rule.measure in context.visits.columns:
+            with_baseline = baselines(context.visits, rule, relapses=context.relapses).filter(
+                (pl.col("direction") == direction) & pl.col("baseline_day").is_not_null()
+            )
             reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline)))
         reasons.append((f"no {rule.measure} at a visit after time zero", ~_among(days)))
     return reasons

@@ -9,15 +9,12 @@ import polars as pl
 from ahsct.definitions import Definition, Endpoint
 from ahsct.outcomes.assessments import (
     CONTINUOUS,
-    assessed_days,
+    Context,
     disability_of,
-    lacking,
     needs_rebaseline,
     rebaseline_column,
-    study_lacks,
     window_of,
 )
-from ahsct.tables import Study
 
 
 class Component(NamedTuple):
@@ -29,13 +26,11 @@ class Component(NamedTuple):
 
 
 def follow_component(
-    study: Study,
-    timeline: pl.DataFrame,
+    context: Context,
     events: pl.DataFrame,
     candidates: pl.DataFrame | None,
     component: str,
     endpoint: Endpoint,
-    definition: Definition,
 ) -> Component:
     """Return a component's first event and its follow-up in each patient with a time zero.
 
@@ -47,9 +42,11 @@ def follow_component(
         `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable); all
         days from time zero.
     """
+    definition = context.definition
+    days, lacking, study_lacks = context.assessments[component]
     window = window_of(component, definition)
     zero = pl.col("time_zero_day")
-    people = timeline.drop_nulls("time_zero_day").select(
+    people = context.timeline.drop_nulls("time_zero_day").select(
         "patient_id",
         "time_zero_day",
         (pl.col("death_day") - zero).alias("death_day"),
@@ -59,15 +56,13 @@ def follow_component(
     is_delayed = window is not None and window.risk_starts == "rebaseline"
     entry = pl.max_horizontal("rebaseline_day", 0) if is_delayed else pl.lit(0, dtype=pl.Int64)
     people = people.with_columns(entry.fill_null(0).alias("entry_day"))
-    days = assessed_days(study, timeline, component, definition)
 
     first = _first_events(events, people, component, definition)
     chain = _unbroken(days, people, endpoint)
     known_until = pl.coalesce("death_day", "last_contact_day")
     until = known_until if component in CONTINUOUS else pl.col("chain_day")
-    missing = lacking(study, timeline, component, definition, days).rename({"reason": "lacking"})
     table = people
-    for part in (first, chain, missing):
+    for part in (first, chain, lacking.rename({"reason": "lacking"})):
         table = table.join(part, on="patient_id", how="left", maintain_order="left")
     table = table.with_columns(until.alias("until_day"), pl.col("has_gap").fill_null(False))
     table = _with_unconfirmed(table, candidates, component, definition)
@@ -87,7 +82,7 @@ def follow_component(
             "lacking",
         ),
         days,
-        study_lacks(study, timeline, component, definition, days),
+        study_lacks,
     )
 
 

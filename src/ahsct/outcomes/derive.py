@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from ahsct.definitions import Definition
-from ahsct.outcomes.activity import derive_mri_activity, derive_relapses
-from ahsct.outcomes.assessments import mri_in_context, relapses_in_context, visits_in_context
+from ahsct.outcomes.activity import derive_relapses, mri_events
+from ahsct.outcomes.assessments import Context, derive_context
 from ahsct.outcomes.disability import derive_disability
 from ahsct.outcomes.engraftment import derive_engraftment
 from ahsct.outcomes.flow import derive_flow
@@ -16,7 +16,6 @@ from ahsct.outcomes.mri_around import with_mri_activity
 from ahsct.outcomes.recurrent import derive_recurrent
 from ahsct.outcomes.survival import derive_survival
 from ahsct.outcomes.time_to_event import settle_endpoint
-from ahsct.outcomes.timeline import derive_timeline
 from ahsct.outcomes.values import TOPICS, derive_patient_values
 from ahsct.tables import Study
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, NOT_EVALUABLE, conform, empty
@@ -57,57 +56,48 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
     TableError
         Two visits of one patient fall on the same day, and the disability rule does not say which counts.
     """
-    timeline = derive_timeline(study, definition)
-    events, confirmations, candidates = _all_events(study, timeline, definition)
+    context = derive_context(study, definition)
+    timeline = context.timeline
+    events, confirmations, candidates = _all_events(context)
     tables, left = [], []
     for endpoint in definition.endpoints:
-        rows, gone = settle_endpoint(
-            study,
-            events,
-            endpoint=endpoint.id,
-            definition=definition,
-            candidates=candidates,
-            timeline=timeline,
-        )
+        rows, gone = settle_endpoint(context, events, candidates, endpoint=endpoint.id)
         tables.append(rows)
         left.append(gone.with_columns(pl.lit(endpoint.id).alias("endpoint")))
     engraftment, origins = derive_engraftment(study, timeline, definition)
     tables += [derive_survival(timeline, definition), engraftment]
     time_to_event = pl.concat(tables)
     without_row = pl.concat(left)
-    values, lacking = derive_patient_values(study, timeline, events, origins, definition)
+    values, lacking = derive_patient_values(context, events, origins)
     return Outcomes(
         events=events,
         confirmations=confirmations,
         candidates=candidates,
         time_to_event=time_to_event,
-        recurrent=derive_recurrent(study, timeline, events, definition),
+        recurrent=derive_recurrent(context, events),
         patient_values=values,
         not_evaluable=_not_evaluable(time_to_event, without_row, lacking, timeline, definition),
         flow=derive_flow(study, timeline, time_to_event, without_row, definition),
     )
 
 
-def _all_events(
-    study: Study, timeline: pl.DataFrame, definition: Definition
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    relapses = relapses_in_context(study, timeline)
-    visits = visits_in_context(study, timeline)
+def _all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    definition, visits = context.definition, context.visits
     found = [
-        derive_disability(visits, relapses, rule=rule)
+        derive_disability(visits, context.relapses, rule=rule)
         for rule in definition.disability
         if rule.measure in visits.columns
     ]
     events = pl.concat(
         [
             empty(EVENTS),
-            derive_relapses(relapses, rule=definition.relapses),
-            derive_mri_activity(mri_in_context(study, timeline, definition), rule=definition.mri),
+            derive_relapses(context.relapses, rule=definition.relapses),
+            mri_events(context.scans, rule=definition.mri),
             *(part.events for part in found),
         ]
     ).sort("patient_id", "day", "event_id", maintain_order=True)
     return (
-        with_mri_activity(events, study, timeline, definition),
+        with_mri_activity(events, context.scans),
         pl.concat([empty(CONFIRMATIONS), *(part.confirmations for part in found)]),
         pl.concat([empty(CANDIDATES), *(part.candidates for part in found)]),
     )

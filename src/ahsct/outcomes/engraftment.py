@@ -96,7 +96,8 @@ def _engrafted(study: Study, timeline: pl.DataFrame, definition: Definition, nam
         .agg(pl.col("day").min().alias("_derived"))
     )
     last = counts.group_by("patient_id").agg(pl.col("day").max().alias("last_count_day"))
-    is_daily = after.select("patient_id", pl.lit(True).alias("_is_daily")).unique()
+    since = runs.filter((pl.col("day") >= pl.col("_fell")).fill_null(False))
+    is_daily = since.select("patient_id", pl.lit(True).alias("_is_daily")).unique()
     table = people
     for part in (centre, fell, first, last, is_daily):
         table = table.join(part, on="patient_id", how="left", maintain_order="left")

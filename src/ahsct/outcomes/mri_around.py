@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import Definition
-from ahsct.outcomes.activity import read_scans
-from ahsct.outcomes.assessments import mri_in_context
-from ahsct.tables import Study
-
 WINDOW_DAYS = 90
 
 
-def with_mri_activity(
-    events: pl.DataFrame, study: Study, timeline: pl.DataFrame, definition: Definition
-) -> pl.DataFrame:
+def with_mri_activity(events: pl.DataFrame, scans: pl.DataFrame) -> pl.DataFrame:
     """Fill `mri_activity` of disability events.
 
     `present`: a scan that is active under the MRI rule lies within 90 days of the event (both ends
     included). `none`: no such scan, and one without activity lies in that window, or the last readable
     scan before it and the first after it surround it and the later one, which sees what is new since the
-    earlier, shows none. `not_assessed` otherwise. Only scans that the MRI rule counts are looked at.
+    earlier, shows none. `not_assessed` otherwise. Only scans that the MRI rule
+    counts are looked at (`scans` as `read_scans` gives them).
     """
-    scans = (
-        read_scans(mri_in_context(study, timeline, definition), rule=definition.mri)
-        .filter(pl.col("is_counted") & (pl.col("status") != "not_assessed"))
-        .select(
-            "patient_id", pl.col("scan_day").alias("_scan"), (pl.col("status") == "active").alias("_active")
-        )
+    scans = scans.filter(pl.col("is_counted") & (pl.col("status") != "not_assessed")).select(
+        "patient_id", pl.col("scan_day").alias("_scan"), (pl.col("status") == "active").alias("_active")
     )
     changes = events.filter(pl.col("kind") == "disability").select("event_id", "patient_id", "day")
     pairs = changes.join(scans, on="patient_id", how="inner", maintain_order="left")

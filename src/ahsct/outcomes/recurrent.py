@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import Definition
-from ahsct.outcomes.assessments import lacking
-from ahsct.tables import Study
+from ahsct.outcomes.assessments import Context
 from ahsct.vocabulary import RECURRENT, conform, empty
 
 
-def derive_recurrent(
-    study: Study, timeline: pl.DataFrame, events: pl.DataFrame, definition: Definition
-) -> pl.DataFrame:
+def derive_recurrent(context: Context, events: pl.DataFrame) -> pl.DataFrame:
     """Return each patient's relapses from time zero to the last contact (schema RECURRENT).
 
     Intervals follow one another; the last one ends without an event at the last contact or death and is
     left out when a relapse falls on that day. A relapse on the day of time zero has an interval of no
     length. Patients in whom relapses cannot be evaluated have no row.
     """
-    if "relapses" not in study.tables:
+    assessment = context.assessments["relapse"]
+    if assessment.study_lacks is not None:
         return empty(RECURRENT)
-    nothing = pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64()})
-    unfit = lacking(study, timeline, "relapse", definition, nothing)
     people = (
-        timeline.drop_nulls("time_zero_day")
-        .join(unfit, on="patient_id", how="anti", maintain_order="left")
+        context.timeline.drop_nulls("time_zero_day")
+        .join(assessment.lacking, on="patient_id", how="anti", maintain_order="left")
         .select(
             "patient_id",
             "arm",

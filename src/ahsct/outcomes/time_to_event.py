@@ -6,10 +6,10 @@ import polars as pl
 
 from ahsct.definitions import Definition, Estimand
 from ahsct.errors import DefinitionError
+from ahsct.outcomes.assessments import Context, derive_context
 from ahsct.outcomes.components import follow_component
 from ahsct.outcomes.intercurrent import handled_as, intercurrent_days, unknown_events
 from ahsct.outcomes.settle import settle_end
-from ahsct.outcomes.timeline import derive_timeline
 from ahsct.tables import Study
 from ahsct.vocabulary import TIME_TO_EVENT, conform, empty
 
@@ -24,7 +24,6 @@ def derive_time_to_event(
     endpoint: str,
     definition: Definition,
     candidates: pl.DataFrame | None = None,
-    timeline: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return one row per patient, component and estimand, and one for the composite.
 
@@ -56,8 +55,6 @@ def derive_time_to_event(
     candidates
         Rejected changes of disability (schema CANDIDATES): those with `follow_up_too_short` are treated
         as `unconfirmed_at_end` and `death_before_confirmation` say. Without them nothing is unconfirmed.
-    timeline
-        `derive_timeline(study, definition)`, when the caller has it already.
 
     Returns
     -------
@@ -70,31 +67,22 @@ def derive_time_to_event(
     DefinitionError
         No such endpoint; missing assessments shall be imputed; arms with different kinds of time zero.
     """
-    return settle_endpoint(
-        study, events, endpoint=endpoint, definition=definition, candidates=candidates, timeline=timeline
-    )[0]
+    return settle_endpoint(derive_context(study, definition), events, candidates, endpoint=endpoint)[0]
 
 
 def settle_endpoint(
-    study: Study,
-    events: pl.DataFrame,
-    *,
-    endpoint: str,
-    definition: Definition,
-    candidates: pl.DataFrame | None = None,
-    timeline: pl.DataFrame | None = None,
+    context: Context, events: pl.DataFrame, candidates: pl.DataFrame | None, *, endpoint: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason."""
+    study, definition, timeline = context.study, context.definition, context.timeline
     chosen = definition.endpoint(endpoint)
     if chosen.missing.rule == "impute":
         raise DefinitionError(
             f"{definition.id}, endpoint {endpoint!r}: missing assessments are not imputed, because the "
             'definition states no rule for it. Use missing rule = "censor_at_last_complete" or "interval".'
         )
-    if timeline is None:
-        timeline = derive_timeline(study, definition)
     tables = {
-        component: follow_component(study, timeline, events, candidates, component, chosen, definition)
+        component: follow_component(context, events, candidates, component, chosen)
         for component in dict.fromkeys(chosen.components)
     }
     happened = intercurrent_days(study, timeline)

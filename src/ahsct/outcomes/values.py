@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import Definition
-from ahsct.outcomes.values_activity import mri_values, relapse_values
+from ahsct.outcomes.assessments import Context
+from ahsct.outcomes.values_activity import early_event_values, mri_values, relapse_values
 from ahsct.outcomes.values_baseline import baseline_values, entry_criteria_values, treatment_values
 from ahsct.outcomes.values_course import brain_volume_values, edss_state_values, sustained_change_values
 from ahsct.outcomes.values_safety import death_values, follow_up_values, toxicity_values, work_values
 from ahsct.outcomes.values_table import Values
-from ahsct.tables import Study
 from ahsct.vocabulary import NOT_EVALUABLE, PATIENT_VALUES, conform, empty
 
 TOPICS = (
@@ -29,11 +28,7 @@ TOPICS = (
 
 
 def derive_patient_values(
-    study: Study,
-    timeline: pl.DataFrame,
-    events: pl.DataFrame,
-    origins: pl.DataFrame,
-    definition: Definition,
+    context: Context, events: pl.DataFrame, origins: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return PATIENT_VALUES for everybody with a time zero, and NOT_EVALUABLE for what is lacking.
 
@@ -41,7 +36,8 @@ def derive_patient_values(
     missing); periods "after" begin at the infusion (at time zero in those never infused). `day` counts
     from time zero. The rows stand by topic in the order of the contract, then as the patients do.
     """
-    people = timeline.drop_nulls("time_zero_day").with_columns(
+    study, definition = context.study, context.definition
+    people = context.timeline.drop_nulls("time_zero_day").with_columns(
         pl.coalesce("infusion_day", "time_zero_day").alias("start_day")
     )
     people = people.with_columns(pl.coalesce("mobilisation_start_day", "start_day").alias("before_day"))
@@ -50,13 +46,14 @@ def derive_patient_values(
         entry_criteria_values(study, people, definition),
         treatment_values(study, people),
         follow_up_values(people),
-        relapse_values(study, people, definition),
-        mri_values(study, people, definition),
+        relapse_values(context, people),
+        mri_values(context, people),
+        early_event_values(context, people, events),
         toxicity_values(study, people),
         death_values(people),
         work_values(study, people),
-        sustained_change_values(study, people, events, definition),
-        edss_state_values(study, people, events, definition),
+        sustained_change_values(context, people, events),
+        edss_state_values(context, people, events),
         brain_volume_values(study, people, definition),
         Values(
             [

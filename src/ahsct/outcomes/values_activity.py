@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import Definition
-from ahsct.outcomes.activity import distinct_relapses, read_scans
-from ahsct.outcomes.assessments import mri_in_context, relapses_in_context
+from ahsct.outcomes.activity import distinct_relapses
+from ahsct.outcomes.assessments import Context
 from ahsct.outcomes.values_table import Values, lacking_in, lacking_in_study, rows_of
-from ahsct.tables import Study
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 
-def relapse_values(study: Study, people: pl.DataFrame, definition: Definition) -> Values:
+def relapse_values(context: Context, people: pl.DataFrame) -> Values:
     """Count relapses before (diagnosis to mobilisation), between (to the infusion) and after (to last contact).
 
     A period includes its first day and, at the last contact, its last one. Relapses that need an
     examiner's confirmation and lack it are counted apart (`relapses_not_confirmed`).
     """
+    study, definition, table = context.study, context.definition, context.relapses
     if "relapses" not in study.tables:
         return lacking_in_study("relapses", "the study has no table of relapses")
     people = people.join(
@@ -28,7 +27,6 @@ def relapse_values(study: Study, people: pl.DataFrame, definition: Definition) -
         how="left",
         maintain_order="left",
     )
-    table = relapses_in_context(study, people)
     onsets = distinct_relapses(table, rule=definition.relapses).select("patient_id", "onset_day")
     last = pl.coalesce("death_day", "last_contact_day") + 1
     periods = {
@@ -85,7 +83,7 @@ def _counted(spans: pl.DataFrame, onsets: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def mri_values(study: Study, people: pl.DataFrame, definition: Definition) -> Values:
+def mri_values(context: Context, people: pl.DataFrame) -> Values:
     """Count scans and lesions before, after as the rule counts them, and on every scan after.
 
     Before: gadolinium lesions on the scans where they were counted. After: scans that the rule counts
@@ -93,9 +91,9 @@ def mri_values(study: Study, people: pl.DataFrame, definition: Definition) -> Va
     every scan with any of these kinds counted, by the reader's counts alone. The scans that make the
     difference have a row each (`mri_left_out`). A patient without such a scan has no count of lesions.
     """
-    if "mri" not in study.tables:
+    if "mri" not in context.study.tables:
         return lacking_in_study("mri", "the study has no table of scans (mri)")
-    scans = read_scans(mri_in_context(study, people, definition), rule=definition.mri).join(
+    scans = context.scans.join(
         people.select("patient_id", "arm", "before_day", "start_day"),
         on="patient_id",
         how="inner",
@@ -150,3 +148,26 @@ def _scan_rows(
     rows = [rows_of(table, "mri", "scans", period, number=pl.col("scans").fill_null(0))]
     rows += [rows_of(table.drop_nulls(term), "mri", term, period, number=pl.col(term)) for term in terms]
     return rows
+
+
+def early_event_values(context: Context, people: pl.DataFrame, events: pl.DataFrame) -> Values:
+    """Return the relapses and changes of disability before the clinical re-baseline that do not count.
+
+    Early scans have their own topic (`mri_left_out`). Improvements are never early: a re-baseline does not
+    erase them.
+    """
+    window = context.definition.rebaseline.clinical
+    if window is None or window.early_events == "count":
+        return Values([], [])
+    early = (
+        events.filter((pl.col("kind") != "mri_activity") & (pl.col("direction") == "worsening"))
+        .join(people, on="patient_id", how="inner", maintain_order="left")
+        .filter(pl.col("day").is_between("time_zero_day", "rebaseline_day", closed="left"))
+    )
+    component = (
+        pl.when(pl.col("kind") == "relapse")
+        .then(pl.lit("relapse"))
+        .otherwise(pl.concat_str("measure", "direction", separator="_"))
+    )
+    day = pl.col("day") - pl.col("time_zero_day")
+    return Values([rows_of(early, "early_events", component, "early", day=day)], [])

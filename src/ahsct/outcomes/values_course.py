@@ -6,29 +6,27 @@ import polars as pl
 
 from ahsct.definitions import Definition, DisabilityRule
 from ahsct.errors import DefinitionError
-from ahsct.outcomes.assessments import visits_in_context
+from ahsct.outcomes.assessments import Context
 from ahsct.outcomes.thresholds import meets_change
 from ahsct.outcomes.values_table import Values, lacking_in, lacking_in_study, rows_of
 from ahsct.tables import Study
 
 
-def sustained_change_values(
-    study: Study, people: pl.DataFrame, events: pl.DataFrame, definition: Definition
-) -> Values:
+def sustained_change_values(context: Context, people: pl.DataFrame, events: pl.DataFrame) -> Values:
     """Return who has a confirmed change that is there at the milestone's visit and at every later one.
 
     The milestone's visit is the one nearest `at_day` in the window (of two equally near the earlier).
     A patient who died before it is a "no", because nobody is improved after death; one who is alive
     without a visit there, or has no baseline, is not evaluable.
     """
-    wanted = definition.sustained_change
+    wanted = context.definition.sustained_change
     if wanted is None:
         return Values([], [])
     term = f"{wanted.measure}_{wanted.direction}"
-    rule = definition.disability_rule(wanted.measure)
-    if rule.measure not in study.table("visits").columns:
+    rule = context.definition.disability_rule(wanted.measure)
+    if rule.measure not in context.visits.columns:
         return lacking_in_study("sustained_change", f"the study's visits have no {rule.measure}")
-    states = _states(study, people, events, rule, wanted.direction)
+    states = _states(context.visits, events, rule, wanted.direction)
     early, late = wanted.window_days
     near = pl.col("day").is_between(wanted.at_day - early, wanted.at_day + late)
     at_milestone = (
@@ -72,26 +70,21 @@ def sustained_change_values(
     )
 
 
-def edss_state_values(
-    study: Study, people: pl.DataFrame, events: pl.DataFrame, definition: Definition
-) -> Values:
+def edss_state_values(context: Context, people: pl.DataFrame, events: pl.DataFrame) -> Values:
     """Return, for each visit after time zero, whether a confirmed improvement of the EDSS is there."""
     try:
-        rule = definition.disability_rule("edss")
+        rule = context.definition.disability_rule("edss")
     except DefinitionError:
         return Values([], [])
-    states = _states(study, people, events, rule, "improvement").join(
+    states = _states(context.visits, events, rule, "improvement").join(
         people.select("patient_id", "arm"), on="patient_id", how="inner", maintain_order="left"
     )
     number = pl.col("is_changed").cast(pl.Int64)
     return Values([rows_of(states, "edss_state", "improved", "after", day=pl.col("day"), number=number)], [])
 
 
-def _states(
-    study: Study, people: pl.DataFrame, events: pl.DataFrame, rule: DisabilityRule, direction: str
-) -> pl.DataFrame:
+def _states(visits: pl.DataFrame, events: pl.DataFrame, rule: DisabilityRule, direction: str) -> pl.DataFrame:
     """Return each visit after time zero and whether the last confirmed change up to it still holds there."""
-    visits = visits_in_context(study, people)
     if rule.measure not in visits.columns:
         return pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64(), "is_changed": pl.Boolean()})
     changes = events.filter(
