@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ class Arm:
 
     `population` is "infused" and `patients` are those infused; an arm in which nobody was infused is
     counted whole, as "enrolled". `survivors` are those of `patients` last seen alive. The tables hold
-    the rows of the arm: `values` those of `patients`, `time_to_event` everybody's.
+    the rows of the arm: `values` those of `patients` (`topics`: the same by topic), `time_to_event`
+    everybody's.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Arm:
     patients: tuple[str, ...]
     survivors: tuple[str, ...]
     values: pl.DataFrame
+    topics: Mapping[str, pl.DataFrame]
     time_to_event: pl.DataFrame
     events: pl.DataFrame
     not_evaluable: pl.DataFrame
@@ -38,7 +40,7 @@ class Arm:
 
     def topic(self, topic: str, term: str | None = None, period: str | None = None) -> pl.DataFrame:
         """Return the patients' values of one topic (and term, and period)."""
-        frame = self.values.filter(pl.col("topic") == topic)
+        frame = self.topics.get(topic, self.values.clear())
         if term is not None:
             frame = frame.filter(pl.col("term") == term)
         return frame if period is None else frame.filter(pl.col("period") == period)
@@ -90,6 +92,9 @@ def derive_arms(study: Study, outcomes: Outcomes, definition: Definition) -> lis
                 patients=tuple(sorted(patients)),
                 survivors=tuple(sorted(set(alive["patient_id"].to_list()))),
                 values=values,
+                topics={
+                    str(key[0]): rows for key, rows in values.partition_by("topic", as_dict=True).items()
+                },
                 time_to_event=time_to_event,
                 events=outcomes.events.filter(pl.col("patient_id").is_in(sorted(patients))),
                 not_evaluable=outcomes.not_evaluable,

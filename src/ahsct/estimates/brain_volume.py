@@ -101,7 +101,7 @@ def _exponential(scans: pl.DataFrame, conf_level: float) -> list[dict[str, Any]]
         _row(scans, "exponential", term, fit.contrast(np.eye(4)[place]), conf_level, note=note)
         for place, term in enumerate(terms[:2], start=1)
     ]
-    _, std_error, df = fit.contrast([0, 0, 0, 1])
+    _, std_error, df = fit.contrast([0, 0, 0, 1 / fit.coefficients[1]])
     row = _row(scans, "exponential", "time_constant", (log_tau, std_error, df), conf_level, note=note)
     for name in ("estimate", "lower", "upper"):
         row[name] = float(np.exp(row[name]))
@@ -116,7 +116,7 @@ def fit_exponential(years: Array, y: Array, patient: Array) -> tuple[MixedModel,
     -------
     tuple
         The linearised model at the solution, with coefficients b0, A, s and a fourth that is 0 and
-        whose error is that of log tau; and log tau.
+        whose error over A is that of log tau; and log tau.
 
     Raises
     ------
@@ -139,21 +139,20 @@ def fit_exponential(years: Array, y: Array, patient: Array) -> tuple[MixedModel,
     if longest <= 0:
         raise unknown
     grid = np.geomspace(longest / 100, longest, 60)
-    log_tau = float(np.log(min(grid, key=left_over)))
-    amplitude: float | None = None
-    for _ in range(200):
+    bounds = np.log(grid[0]), np.log(2 * grid[-1])
+    log_tau, before = float(np.log(min(grid, key=left_over))), None
+    for _ in range(50):
         decay = np.exp(-years / np.exp(log_tau))
-        columns = [np.ones_like(years), 1 - decay, years]
-        if amplitude is None:
-            amplitude = linear_mixed_model(y, np.column_stack(columns), patient).coefficients[1]
-        derivative = -amplitude * decay * years / np.exp(log_tau)
-        fit = linear_mixed_model(y, np.column_stack([*columns, derivative]), patient)
-        step = float(np.clip(fit.coefficients[3], -0.5, 0.5))
-        amplitude = float(fit.coefficients[1])
-        if abs(step) < 1e-9:
+        X = np.column_stack([np.ones_like(years), 1 - decay, years, -decay * years / np.exp(log_tau)])
+        fit = linear_mixed_model(y, X, patient)
+        # Gauss-Newton wants this step; the secant through the last two steps finds where it is 0
+        wanted = float(fit.coefficients[3] / fit.coefficients[1])
+        if abs(wanted) < 1e-9:
             return fit, log_tau
-        log_tau += step
-        if not np.log(grid[0]) <= log_tau <= np.log(2 * grid[-1]):
+        step = wanted if before is None else -wanted * (log_tau - before[0]) / (wanted - before[1])
+        before = log_tau, wanted
+        log_tau += float(np.clip(step, -0.5, 0.5))
+        if not (np.isfinite(log_tau) and bounds[0] <= log_tau <= bounds[1]):
             break
     raise unknown
 

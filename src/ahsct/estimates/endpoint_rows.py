@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Endpoint, Estimand
-from ahsct.estimates.arms import Arm, add_note
+from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Estimand
+from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
-from ahsct.estimates.rows import stamp
-from ahsct.vocabulary import DAYS_PER_YEAR
+from ahsct.estimates.rows import results_frame
+from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
 _COMPOSITE = "composite"
+_KEY = ("arm", "endpoint", "estimand", "component")
 
 
-class _Curve(NamedTuple):
-    """One endpoint, component and estimand in one arm: its patients and its curve."""
+class _Group(NamedTuple):
+    """One endpoint, estimand and component in one arm: its evaluable patients and its curve."""
 
+    arm: Arm
     rows: pl.DataFrame
     curve: pl.DataFrame
-    component: str
     estimand: Estimand
     n_not_evaluable: int
 
@@ -35,13 +36,11 @@ def endpoint_rows(arms: list[Arm], definition: Definition) -> tuple[list[pl.Data
     Milestones (the primary one first), then the medians of the composites, then the proportions that
     ever had the event. Where an estimand lets events compete, the curves are cumulative incidences.
     """
-    curves = [one for arm in arms for one in _curves(arm, definition)]
-    results = [
-        *(rows for one in curves for rows in _milestones(one, definition)),
-        *(_labelled(median_time(one.curve), one) for one in curves if one.component == _COMPOSITE),
-        *(_ever(arm, one) for arm in arms for one in curves if one.rows["arm"][0] == arm.name),
-    ]
-    return results, [one.curve for one in curves]
+    groups = {key: group for arm in arms for key, group in _groups(arm, definition)}
+    curves = pl.concat([empty(CURVE), *(group.curve for group in groups.values())])
+    composites = curves.filter(pl.col("component") == _COMPOSITE)
+    ever = [_ever(group) for group in groups.values()]
+    return [_milestones(curves, groups, definition), _medians(composites, groups), *ever], [curves]
 
 
 def milestone_days(definition: Definition) -> list[int]:
@@ -50,57 +49,64 @@ def milestone_days(definition: Definition) -> list[int]:
     return [primary, *(day for day in sorted(set(definition.milestones_days)) if day != primary)]
 
 
-def _curves(arm: Arm, definition: Definition) -> Iterator[_Curve]:
+def _groups(arm: Arm, definition: Definition) -> Iterator[tuple[tuple[str, ...], _Group]]:
     primary = definition.endpoint(definition.primary_endpoint)
-    endpoints = [primary, *(one for one in definition.endpoints if one.id != primary.id)]
-    for endpoint in endpoints:
+    parts = arm.time_to_event.partition_by(*_KEY, as_dict=True, maintain_order=True)
+    for endpoint in [primary, *(one for one in definition.endpoints if one.id != primary.id)]:
         for id in endpoint.estimands:
             for component in (_COMPOSITE, *dict.fromkeys(endpoint.components)):
-                yield from _one(arm, endpoint, definition.estimand(id), component, definition)
+                key = (arm.name, endpoint.id, id, component)
+                asked = parts.get(key)
+                rows = None if asked is None else asked.filter("is_evaluable")
+                if asked is None or rows is None or rows.is_empty():
+                    continue
+                estimand = definition.estimand(id)
+                curve = _curve(rows, estimand, definition)
+                yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height)
 
 
-def _one(
-    arm: Arm, endpoint: Endpoint, estimand: Estimand, component: str, definition: Definition
-) -> Iterator[_Curve]:
-    asked = arm.time_to_event.filter(
-        (pl.col("endpoint") == endpoint.id)
-        & (pl.col("estimand") == estimand.id)
-        & (pl.col("component") == component)
-    )
-    rows = asked.filter("is_evaluable")
-    if rows.is_empty():
-        return
-    competes = any(estimand.handling(event).handling == "competing" for event in INTERCURRENT_EVENTS)
-    curve = (
-        aalen_johansen(rows, conf_level=definition.conf_level)
-        if competes
-        else kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
-    )
-    yield _Curve(rows, curve, component, estimand, asked.height - rows.height)
+def _curve(rows: pl.DataFrame, estimand: Estimand, definition: Definition) -> pl.DataFrame:
+    if any(estimand.handling(event).handling == "competing" for event in INTERCURRENT_EVENTS):
+        return aalen_johansen(rows, conf_level=definition.conf_level)
+    return kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
 
 
-def _labelled(results: pl.DataFrame, one: _Curve) -> pl.DataFrame:
-    results = stamp(results, n_not_evaluable=one.n_not_evaluable)
-    return results if one.estimand.is_estimand else add_note(results, "as published, not an estimand")
-
-
-def _milestones(one: _Curve, definition: Definition) -> Iterator[pl.DataFrame]:
+def _milestones(
+    curves: pl.DataFrame, groups: Mapping[tuple[str, ...], _Group], definition: Definition
+) -> pl.DataFrame:
+    by_group: dict[tuple[str, ...], list[dict[str, Any]]] = {key: [] for key in groups}
     for day in milestone_days(definition):
-        soon = one.rows.filter(
-            pl.col("is_event") & (pl.col("time_day") > day) & (pl.col("time_day") <= day + _SOON_AFTER_DAYS)
-        ).height
-        results = _labelled(milestone(one.curve, at_years=day / DAYS_PER_YEAR), one)
-        yield add_note(results, f"{soon} first detected up to {_SOON_AFTER_DAYS} days after the milestone")
+        for row in milestone(curves, at_years=day / DAYS_PER_YEAR).iter_rows(named=True):
+            key = tuple(row[name] for name in _KEY)
+            time = groups[key].rows.filter("is_event")["time_day"]
+            soon = int(((time > day) & (time <= day + _SOON_AFTER_DAYS)).sum())
+            note = f"{soon} first detected up to {_SOON_AFTER_DAYS} days after the milestone"
+            by_group[key].append(_labelled(row, groups[key], note))
+    return results_frame(row for rows in by_group.values() for row in rows)
 
 
-def _ever(arm: Arm, one: _Curve) -> pl.DataFrame:
-    first = one.rows.row(0, named=True)
-    names = ("endpoint", "component", "estimand", "population")
-    results = arm.proportion(
-        int(one.rows["is_event"].sum()),
-        one.rows.height,
-        statistic="n_with_event",
-        note="ever, over unequal follow-up",
-        **{name: first[name] for name in names},
+def _medians(composites: pl.DataFrame, groups: Mapping[tuple[str, ...], _Group]) -> pl.DataFrame:
+    return results_frame(
+        _labelled(row, groups[tuple(row[name] for name in _KEY)])
+        for row in median_time(composites).iter_rows(named=True)
     )
-    return _labelled(results, one)
+
+
+def _ever(group: _Group) -> pl.DataFrame:
+    first = group.rows.row(0, named=True)
+    proportion = group.arm.proportion(
+        int(group.rows["is_event"].sum()),
+        group.rows.height,
+        statistic="n_with_event",
+        **{name: first[name] for name in ("endpoint", "component", "estimand", "population")},
+    )
+    return results_frame(
+        _labelled(row, group, "ever, over unequal follow-up") for row in proportion.iter_rows(named=True)
+    )
+
+
+def _labelled(row: Mapping[str, Any], group: _Group, note: str | None = None) -> dict[str, Any]:
+    """Return the row with its notes joined and the number of those who could not be evaluated."""
+    warning = None if group.estimand.is_estimand else "as published, not an estimand"
+    notes = [text for text in (row["note"], warning, note) if text]
+    return {**row, "n_not_evaluable": group.n_not_evaluable, "note": "; ".join(notes) or None}

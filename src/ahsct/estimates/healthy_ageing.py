@@ -81,7 +81,7 @@ def late_slopes(patient_values: pl.DataFrame, *, break_years: float) -> pl.DataF
         t, y = own["years"].to_numpy(), own["number"].to_numpy()
         late = t >= break_years
         n_late = int(late.sum())
-        has_slope = n_late >= _MIN_LATE_SCANS and np.unique(t[late]).size > 1
+        has_slope = n_late >= _MIN_LATE_SCANS and np.ptp(t[late]) > 0
         centred = t[late] - t[late].mean() if n_late else t[late]
         rows.append(
             {

@@ -262,27 +262,27 @@ def _derivatives(sums: _Sums, theta: Array) -> _At:
     second = np.einsum("kia,lja->klij", units, units)
     second = second + second.transpose(1, 0, 2, 3)
 
-    s_sum, u_sum = S.sum(axis=0), np.einsum("gq,gr->qr", u, u)
-    K = np.einsum("gqp,kqr,grs->kps", T, first, T)
-    K2 = np.einsum("gqp,klqr,grs->klps", T, second, T)
-    Tu = np.einsum("gqp,kqr,gr->kp", T, first, u)
-    trace = variance * (np.einsum("qr,krq->k", s_sum, first) - np.einsum("ps,ksp->k", covariance, K))
-    quadratic = variance * np.einsum("qr,krq->k", u_sum, first)
-    trace2 = variance * (np.einsum("qr,klrq->kl", s_sum, second) - np.einsum("ps,klsp->kl", covariance, K2))
-    quadratic2 = variance * np.einsum("qr,klrq->kl", u_sum, second)
+    TC = T @ covariance
+    # derivatives of the deviance in L L': tr(P Z . Z') - y'P Z . Z'P y
+    slope = S.sum(axis=0) - np.einsum("gqp,grp->qr", TC, T) - np.einsum("gq,gr->qr", u, u)
+    quadratic = variance * np.einsum("gq,kqr,gr->k", u, first, u)
+    SG = S[:, None] @ first  # groups x parameters x q x q
+    GT = first @ T[:, None]  # groups x parameters x q x p
+    Gu = np.einsum("kqr,gr->gkq", first, u)
+    K = np.einsum("gqp,gkqs->kps", T, GT)
     CK = covariance @ K
-    SG = np.matmul(S[:, None], first)  # groups x parameters x q x q
     products = variance**2 * (
         np.einsum("gkqr,glrq->kl", SG, SG)
-        - 2 * np.einsum("ps,gqs,kqr,glrt,gtp->kl", covariance, T, first, SG, T, optimize=True)
+        - 2 * np.einsum("gkqp,glqp->kl", GT, S[:, None] @ (GT @ covariance))
         + np.einsum("kps,lsp->kl", CK, CK)
     )
+    Tu = np.einsum("gqp,gkq->kp", T, Gu)
     sandwich = variance**2 * (
-        np.einsum("gq,kqr,glrt,gt->kl", u, first, SG, u, optimize=True) - Tu @ covariance @ Tu.T
+        np.einsum("gkq,glq->kl", Gu, (S[:, None] @ Gu[..., None])[..., 0]) - Tu @ covariance @ Tu.T
     )
     m = theta.size
     hessian = np.empty((m + 1, m + 1))
-    hessian[:m, :m] = trace2 - products - quadratic2 + 2 * sandwich
+    hessian[:m, :m] = variance * np.einsum("qr,klrq->kl", slope, second) - products + 2 * sandwich
     hessian[:m, m] = hessian[m, :m] = quadratic / variance
     hessian[m, m] = (sums.n - sums.p) / variance**2
     return _At(
@@ -293,7 +293,7 @@ def _derivatives(sums: _Sums, theta: Array) -> _At:
         covariance_gradient=np.concatenate(
             [variance * covariance @ K @ covariance, covariance[None] / variance]
         ),
-        gradient=trace - quadratic,
+        gradient=variance * np.einsum("qr,krq->k", slope, first),
         hessian=(hessian + hessian.T) / 2,
     )
 
@@ -304,14 +304,14 @@ def _minimise(sums: _Sums) -> Array:
 
     rows, columns = np.tril_indices(sums.q)
     diagonal = (rows == columns).astype(float)
-    starts = [size * diagonal for size in np.geomspace(1e-4, 1e4, 33)]
+    starts = [size * diagonal for size in np.geomspace(1e-3, 1e3, 13)]
     best = min(starts, key=lambda start: _profile(sums, start)[0])
 
     def objective(theta: Array) -> tuple[float, Array]:
         at = _derivatives(sums, theta)
         return at.deviance, at.gradient
 
-    theta = np.asarray(minimize(objective, best, jac=True, method="L-BFGS-B").x)
+    theta = np.asarray(minimize(objective, best, jac=True, method="L-BFGS-B", options={"maxiter": 20}).x)
     for _ in range(50):
         at = _derivatives(sums, theta)
         cross = at.hessian[:-1, -1]
