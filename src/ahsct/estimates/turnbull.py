@@ -48,7 +48,8 @@ def npmle(left: Floats, right: Floats, weights: Floats | None = None, *, gap: fl
     upper, first, last = _intersections(left, right)
     n, m = left.size, upper.size
     inside = csr_array(
-        (np.repeat([1.0, -1.0], n), (np.tile(np.arange(n), 2), np.concatenate((first, last + 1)))), shape=(n, m + 1)
+        (np.repeat([1.0, -1.0], n), (np.tile(np.arange(n), 2), np.concatenate((first, last + 1)))),
+        shape=(n, m + 1),
     )
 
     def gradient(mass: Floats, weights: Floats) -> Floats:
@@ -133,7 +134,9 @@ def _block(group: Group, conf_level: float, n_resamples: int, seed: int) -> dict
     estimate = _survival(fit, ends)[0]
     draws = np.empty((0, ends.size))
     if n_resamples:
-        draws = _survival(npmle(left, right, _resamples(left.size, n_resamples, seed), gap=_RESAMPLE_GAP), ends)
+        draws = _survival(
+            npmle(left, right, _resamples(left.size, n_resamples, seed), gap=_RESAMPLE_GAP), ends
+        )
     limits = np.full((2, ends.size), np.nan)
     if len(draws):
         limits = np.quantile(draws, [(1 - conf_level) / 2, 1 - (1 - conf_level) / 2], axis=0)
@@ -155,7 +158,9 @@ def _block(group: Group, conf_level: float, n_resamples: int, seed: int) -> dict
 
 
 def _bounds(rows: pl.DataFrame) -> tuple[Floats, Floats]:
-    wrong = rows.filter((pl.col("left_day").is_null()) | (pl.col("right_day") < pl.col("left_day")).fill_null(False))
+    wrong = rows.filter(
+        (pl.col("left_day").is_null()) | (pl.col("right_day") < pl.col("left_day")).fill_null(False)
+    )
     if wrong.height:
         raise TableError(
             f"turnbull needs left_day, not after right_day; {wrong.height} of {rows.height} rows have not, "
@@ -191,7 +196,9 @@ def _extrapolated(zero: Floats, one: Floats, two: Floats) -> Floats:
     alpha = np.minimum(-np.sqrt((r * r).sum(axis=1, keepdims=True)) / np.maximum(length, 1e-300), -1.0)
     far = zero - 2 * alpha * r + alpha**2 * v
     # a mass that is exactly zero could never grow again
-    is_inside = (length > 0) & (far.min(axis=1, keepdims=True) > 0) & np.isfinite(far).all(axis=1, keepdims=True)
+    is_inside = (
+        (length > 0) & (far.min(axis=1, keepdims=True) > 0) & np.isfinite(far).all(axis=1, keepdims=True)
+    )
     far = np.where(is_inside, far, two)
     return np.asarray(far / far.sum(axis=1, keepdims=True))
 
