@@ -41,9 +41,13 @@ def make_cohort(n: int = 24, data_kind: str = "reconstructed", n_worse: int = 8,
     events, confirmations, values = [], [], []
 
     def value(name: str, topic: str, term: str, period: str, **rest: object) -> None:
-        values.append({"patient_id": name, "arm": "all", "topic": topic, "term": term, "period": period} | rest)
+        values.append(
+            {"patient_id": name, "arm": "all", "topic": topic, "term": term, "period": period} | rest
+        )
 
-    def event(name: str, kind: str, measure: str, direction: str, component: str, day: int, **rest: object) -> None:
+    def event(
+        name: str, kind: str, measure: str, direction: str, component: str, day: int, **rest: object
+    ) -> None:
         number = sum(row["patient_id"] == name and component in row["event_id"] for row in events) + 1
         events.append(
             {
@@ -75,7 +79,9 @@ def make_cohort(n: int = 24, data_kind: str = "reconstructed", n_worse: int = 8,
                 }
             )  # fmt: skip
         for day in (-150, -75):
-            mri.append({"patient_id": name, "scan_day": day, "gd_n": int(12 * noise(i, day) ** 3), "new_t2_n": None})
+            mri.append(
+                {"patient_id": name, "scan_day": day, "gd_n": int(12 * noise(i, day) ** 3), "new_t2_n": None}
+            )
         for day in [] if is_dead else [45 + i, *range(120, last, 270)]:
             mri.append({"patient_id": name, "scan_day": day, "gd_n": int(day == 58), "new_t2_n": 0})
             if day == 45 + i:
@@ -100,18 +106,40 @@ def make_cohort(n: int = 24, data_kind: str = "reconstructed", n_worse: int = 8,
         )
         value(name, "baseline", "edss", "baseline", number=base)
         value(name, "baseline", "age_years", "baseline", number=24.0 + i)
-        value(name, "follow_up", "last_contact", "after", day=last, number=last / DAYS_PER_YEAR, value="dead" if is_dead else "alive")
-        value(name, "relapses", "relapses", "before", number=float(2 + i % 9), exposure_years=5.8 + noise(i, 3))
+        value(
+            name,
+            "follow_up",
+            "last_contact",
+            "after",
+            day=last,
+            number=last / DAYS_PER_YEAR,
+            value="dead" if is_dead else "alive",
+        )
+        value(
+            name, "relapses", "relapses", "before", number=float(2 + i % 9), exposure_years=5.8 + noise(i, 3)
+        )
         value(name, "relapses", "relapses", "after", number=0.0, exposure_years=last / DAYS_PER_YEAR)
         worst = "fatal" if is_dead else "not stated" if i == n - 1 else "moderate" if i % 3 == 0 else "mild"
         value(name, "toxicity", "worst_severity", "mobilisation to day 100", value=worst)
-        organs = ("infections", "hepatobiliary disorders", "blood and lymphatic system disorders", "gastrointestinal disorders")
+        organs = (
+            "infections",
+            "hepatobiliary disorders",
+            "blood and lymphatic system disorders",
+            "gastrointestinal disorders",
+        )
         for organ in organs[: 1 + i % 4]:
             value(name, "toxicity_organ", organ, "mobilisation to day 100", value=worst)
         if is_dead:
             value(name, "death", "death", "after", day=last, number=float(last), value="treatment-related")
         if i < 19:
-            value(name, "work", "off_disability_and_working", "last", value="yes" if i < 7 else "no", mark="inferred")
+            value(
+                name,
+                "work",
+                "off_disability_and_working",
+                "last",
+                value="yes" if i < 7 else "no",
+                mark="inferred",
+            )
         if i % 5 and not is_dead:
             for day in range(30, last, 300):
                 t = day / DAYS_PER_YEAR
@@ -127,7 +155,11 @@ def make_cohort(n: int = 24, data_kind: str = "reconstructed", n_worse: int = 8,
         treatments=pl.DataFrame(treatments, schema={"patient_id": pl.String, "kind": pl.String, "drug": pl.String, "start_day": pl.Int64}),
     )  # fmt: skip
     times = [(row["last_contact_day"] / DAYS_PER_YEAR, row["patient_id"]) for row in follow]
-    onset = {row["patient_id"]: row["day"] / DAYS_PER_YEAR for row in events if row["direction"] == "worsening" and row["measure"] == "edss"}
+    onset = {
+        row["patient_id"]: row["day"] / DAYS_PER_YEAR
+        for row in events
+        if row["direction"] == "worsening" and row["measure"] == "edss"
+    }
     dead = {row["patient_id"] for row in follow if row["vital_status"] == "dead"}
     progression = [(onset.get(name, t), name in onset) for t, name in times if name not in dead]
     counted = [(onset.get(name, t), name in onset or name in dead) for t, name in times]
@@ -153,7 +185,9 @@ def make_cohort(n: int = 24, data_kind: str = "reconstructed", n_worse: int = 8,
     )
 
 
-def kaplan_meier(patients: list[tuple[float, bool]], endpoint: str, component: str, estimand: str) -> list[dict]:
+def kaplan_meier(
+    patients: list[tuple[float, bool]], endpoint: str, component: str, estimand: str
+) -> list[dict]:
     rows, survival, greenwood = [], 1.0, 0.0
     for t in sorted({t for t, _ in patients}):
         at_risk = sum(u >= t for u, _ in patients)
@@ -164,7 +198,9 @@ def kaplan_meier(patients: list[tuple[float, bool]], endpoint: str, component: s
             greenwood += n_events / (at_risk * (at_risk - n_events))
             spread = 1.959964 * math.sqrt(greenwood) / abs(math.log(survival))
             limits = (survival ** math.exp(spread), survival ** math.exp(-spread))
-        rows.append(curve_row(endpoint, component, estimand, t, at_risk, n_events, patients, survival, limits))
+        rows.append(
+            curve_row(endpoint, component, estimand, t, at_risk, n_events, patients, survival, limits)
+        )
     return rows
 
 
@@ -179,7 +215,8 @@ def incidence(patients: list[tuple[float, bool]], endpoint: str, causes: tuple[s
         for row in rows
     ]  # fmt: skip
     return first + [
-        row | {"cause": causes[1], "estimate": 0.0, "n_events": 0, "lower": None, "upper": None} for row in first
+        row | {"cause": causes[1], "estimate": 0.0, "n_events": 0, "lower": None, "upper": None}
+        for row in first
     ]
 
 
@@ -192,7 +229,9 @@ def curve_row(endpoint, component, estimand, t, at_risk, n_events, patients, sur
     }  # fmt: skip
 
 
-def result(endpoint: str, statistic: str, estimate: float, lower: float | None, upper: float | None, **rest: object) -> dict:
+def result(
+    endpoint: str, statistic: str, estimate: float, lower: float | None, upper: float | None, **rest: object
+) -> dict:
     return {
         "study_id": "made-up", "data_kind": "reconstructed", "endpoint": endpoint, "definition": "d",
         "definition_hash": "0", "estimand": "as_observed", "population": "infused", "arm": "all",
@@ -232,7 +271,13 @@ FLOW_ROWS = [
         ("conditioned", "infused", 24, 0, ""),
         ("infused", "infused", 24, 0, ""),
         ("analysed: activity_free_survival, everyone_counted", "infused", 24, 0, ""),
-        ("analysed: activity_free_survival, as_published", "infused", 23, 1, "treatment death, left out as published"),
+        (
+            "analysed: activity_free_survival, as_published",
+            "infused",
+            23,
+            1,
+            "treatment death, left out as published",
+        ),
     )
 ]
 
@@ -240,3 +285,9 @@ FLOW_ROWS = [
 @pytest.fixture(scope="session")
 def cohort() -> Cohort:
     return make_cohort()
+
+
+@pytest.fixture(scope="session")
+def cohort_of():
+    """The maker of other cohorts."""
+    return make_cohort

@@ -2,14 +2,16 @@
 
 Colours are those of Okabe and Ito (2008), told apart with any kind of colour vision; a dash or a
 marker always says the same as the colour. Lengths are in points of a drawing 450 wide: shown at
-720 CSS pixels its smallest type is 11 pt, on a telephone of 390 pixels about 8 pixels.
+720 CSS pixels its smallest type is 12.6 pt, on a telephone 390 wide 8.4 pixels.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 WIDTH = 450.0
-TEXT = 11.0
-SMALL = 9.5
+TEXT = 11.5
+SMALL = 10.5
 
 INK = "#222222"
 SOFT = "#595959"
@@ -32,7 +34,7 @@ LINES: tuple[tuple[str, Dash], ...] = (
 
 SEVERITIES = ("none", "mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
 
-RC: dict[str, object] = {
+RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": TEXT,
     "text.color": INK,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
-from ahsct.report.figures.rows import result_rows, topic
+from ahsct.report.figures.rows import largest, result_rows, smallest, topic
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks
 from ahsct.report.figures.wording import limits_of, plural, spoken, wrapped
@@ -17,6 +18,13 @@ from ahsct.vocabulary import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+class _Band(NamedTuple):
+    low: float
+    high: float
+    words: str
+
 
 _LEFT, _RIGHT, _PLOT, _MOST = 50.0, 14.0, 210.0, 60
 
@@ -62,8 +70,8 @@ def draw_brain_volume(
     drawn = scans.join(shown, on="patient_id", how="semi", maintain_order="left")
     fit = _fit(results, break_years)
     bands = _bands(norms or {}, _ages(patient_values, drawn))
-    end = max(float(drawn["years"].max() or 0), 0.25)  # type: ignore[arg-type]
-    start = min(float(drawn["years"].min() or 0), 0.0)  # type: ignore[arg-type]
+    end = max(largest(drawn["years"]), 0.25)
+    start = min(smallest(drawn["years"]), 0.0)
     sentences = [
         f"{plural(scans.height, 'scan')} of {plural(patients.height, 'patient')}.",
         *fit.get("words", []),
@@ -91,8 +99,8 @@ def draw_brain_volume(
             title=f"Brain volume from {TIME_ZERO[time_zero]}",
             alt=" ".join(sentences)
             + "".join(
-                f" Norm {name}, ages {low_age:g} to {high_age:g}: {low:.2f} to {high:.2f} % a year."
-                for name, (low, high, low_age, high_age) in bands.items()
+                f" Norm {spoken(name)} ({band.words}): {band.low:.2f} to {band.high:.2f} % a year."
+                for name, band in bands.items()
             ),
             caption="Grey: each patient's change since the baseline scan; blue: fitted line"
             + (
@@ -135,19 +143,28 @@ def _ages(patient_values: pl.DataFrame, drawn: pl.DataFrame) -> tuple[float, flo
     ages = ages.join(drawn.select("patient_id").unique(), on="patient_id", how="semi")
     if ages.is_empty():
         return None
-    return float(ages["number"].min()), float(ages["number"].max()) + float(drawn["years"].max())  # type: ignore[arg-type]
+    youngest = float(ages["number"].to_numpy().min())
+    return youngest, largest(ages["number"]) + largest(drawn["years"])
 
 
-def _bands(
-    norms: Mapping[str, pl.DataFrame], ages: tuple[float, float] | None
-) -> dict[str, tuple[float, float, float, float]]:
-    """Return lowest and highest mean of each norm, and the ages it covers, within the patients' ages."""
+def _bands(norms: Mapping[str, pl.DataFrame], ages: tuple[float, float] | None) -> dict[str, _Band]:
+    """Return the mean of each norm at the patients' ages, as far as the norm reaches."""
     found = {}
     for name, norm in norms.items():
-        rows = norm.filter(pl.col("age_years").is_between(*ages)) if ages else norm.clear()
-        if rows.height:
-            mean, age = rows["mean_pct_per_year"].to_numpy(), rows["age_years"].to_numpy()
-            found[name] = (float(mean.min()), float(mean.max()), float(age.min()), float(age.max()))
+        every = norm.filter(pl.col("age_years").is_null())
+        if every.height:
+            mean = float(every["mean_pct_per_year"][0])
+            found[name] = _Band(low=mean, high=mean, words="one value for all ages")
+            continue
+        norm = norm.sort("age_years")
+        age, loss = (norm[column].to_numpy().astype(float) for column in ("age_years", "mean_pct_per_year"))
+        if ages is None or not age.size or ages[1] < age[0] or ages[0] > age[-1]:
+            continue
+        ends = np.clip(ages, age[0], age[-1])
+        means = np.interp([*ends, *age[(age > ends[0]) & (age < ends[1])]], age, loss)
+        found[name] = _Band(
+            low=float(means.min()), high=float(means.max()), words=f"ages {ends[0]:.0f}–{ends[1]:.0f}"
+        )
     return found
 
 
@@ -167,28 +184,26 @@ def _fitted(plot: Axes, fit: dict[str, Any], break_years: float, end: float) -> 
     drop, slope = fit["early"]["estimate"], fit["late"]["estimate"]
     end = max(end, break_years)
     plot.plot([0, break_years, end], [0, drop, drop + slope * (end - break_years)], color=BLUE, linewidth=2.4)
-    limits = [fit["late"]["lower"], fit["late"]["upper"]]
-    if None not in limits:
-        plot.fill_between(
-            [break_years, end], *([drop, drop + limit * (end - break_years)] for limit in limits),
-            color=BLUE, alpha=0.18, linewidth=0,
-        )  # fmt: skip
+    lower, upper = fit["late"]["lower"], fit["late"]["upper"]
+    if lower is not None and upper is not None:
+        low, high = ([drop, drop + limit * (end - break_years)] for limit in (lower, upper))
+        plot.fill_between([break_years, end], low, high, color=BLUE, alpha=0.18, linewidth=0)
 
 
-def _norms(
-    figure: Any, late: dict[str, Any], bands: dict[str, tuple[float, float, float, float]], *, top: float
-) -> None:
+def _norms(figure: Any, late: dict[str, Any], bands: dict[str, _Band], *, top: float) -> None:
     plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=30.0 * (len(bands) + 1))
-    lower, upper = late["lower"] or late["estimate"], late["upper"] or late["estimate"]
+    lower, upper = (late["estimate"] if late[end] is None else late[end] for end in ("lower", "upper"))
     plot.plot([lower, upper], [0.2, 0.2], color=BLUE, linewidth=2)
     plot.plot(late["estimate"], 0.2, marker="o", color=BLUE, markersize=6)
     ends = [lower, upper, 0.0]
     words = [f"these patients: {late['estimate']:.2f} ({limits_of(late)})"]
-    for i, (name, (low, high, low_age, high_age)) in enumerate(bands.items(), start=1):
-        plot.plot([low, high], [i + 0.2] * 2, color=SOFT, linewidth=6, solid_capstyle="butt")
-        plot.plot([low, high], [i + 0.2] * 2, marker="|", color=SOFT, linestyle="none", markersize=9)
-        ends += [low, high]
-        words.append(f"{spoken(name)}, ages {low_age:g}–{high_age:g}")
+    for i, (name, band) in enumerate(bands.items(), start=1):
+        plot.plot([band.low, band.high], [i + 0.2] * 2, color=SOFT, linewidth=6, solid_capstyle="butt")
+        plot.plot(
+            [band.low, band.high], [i + 0.2] * 2, marker="|", color=SOFT, linestyle="none", markersize=9
+        )
+        ends += [band.low, band.high]
+        words.append(f"{spoken(name)}, {band.words}")
     spread = max(ends) - min(ends)
     for i, word in enumerate(words):
         plot.text(min(ends) - 0.05 * spread, i - 0.24, word, fontsize=SMALL, color=INK, va="center_baseline")

@@ -6,6 +6,7 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.risk_table import counts_at
+from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
@@ -54,8 +55,8 @@ def draw_components(
     panels = curves_in(rows, ("component",))
     if not panels:
         return None
-    end = max(float(rows["time_years"].max() or 0), 0.25)  # type: ignore[arg-type]
-    widest = int(rows["n_at_risk"].max() or 0)  # type: ignore[call-overload]
+    end = max(largest(rows["time_years"]), 0.25)
+    widest = int(largest(rows["n_at_risk"]))
     at = breaks(end, room=WIDTH - _LEFT - _RIGHT, label=max(24, 6.5 * len(str(widest)) + 8))
     data, sentences = [], []
     with canvas(len(panels) * _STEP + 12) as figure:

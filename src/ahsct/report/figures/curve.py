@@ -9,11 +9,13 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.risk_table import (
+    Block,
     counts_at,
     draw_risk_table,
     risk_sentence,
     risk_table_height,
 )
+from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import limits_of, percent, spoken, wrapped
@@ -77,17 +79,21 @@ def draw_curve(
         (labels or {}).get(estimand, spoken(estimand)) + (f", {arm}" if several_arms else "")
         for (arm, estimand), _ in shown
     ]
-    end = max(float(rows["time_years"].max() or 0), 0.25)  # type: ignore[arg-type]
+    end = max(largest(rows["time_years"]), 0.25)
     keys = [
         _key_lines(name, line, milestone_years, results, endpoint, component)
         for name, line in zip(names, shown, strict=True)
     ]
     top = 6 + sum(14 * len(lines) + 4 for lines in keys) + 6
-    widest = max(int(line["n_at_risk"].max() or 0) for _, line in shown)  # type: ignore[call-overload]
+    widest = max(int(largest(line["n_at_risk"])) for _, line in shown)
     at = breaks(end, room=WIDTH - _LEFT - _RIGHT, label=max(24, 6.5 * len(str(widest)) + 8))
     tables = [counts_at(line, at) for _, line in shown]
+    blocks = [
+        Block(label=_first(name), color=color, counts=counts)
+        for name, (color, _), counts in zip(names, LINES, tables, strict=False)
+    ]
     table_top = top + _PLOT + 46
-    with canvas(table_top + risk_table_height(len(shown))) as figure:
+    with canvas(table_top + risk_table_height(blocks)) as figure:
         area = sheet(figure)
         y = 12.0
         for (color, dash), lines in zip(LINES, keys, strict=False):
@@ -108,22 +114,14 @@ def draw_curve(
         if milestone_years is not None and milestone_years <= end:
             plot.axvline(milestone_years, color=SOFT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
         for (color, dash), (_, line) in zip(LINES, shown, strict=False):
-            draw_steps(plot, line, start=1.0, color=color, dash=dash)
+            draw_steps(plot, line, start=1.0, color=color, dash=dash, is_filled=dash == "-")
         plot.set_xlim(0, end * 1.02)
         plot.set_ylim(0, 1.02)
         plot.set_xticks(at, [f"{t:g}" for t in at])
         plot.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         plot.set_xlabel(f"Years from {time_zero}", fontsize=SMALL)
         scale = (WIDTH - _LEFT - _RIGHT) / (end * 1.02)
-        draw_risk_table(
-            area,
-            [
-                (_first(name), color, counts)
-                for name, (color, _), counts in zip(names, LINES, tables, strict=False)
-            ],
-            top=table_top,
-            x=[_LEFT + t * scale for t in at],
-        )
+        draw_risk_table(area, blocks, top=table_top, x=[_LEFT + t * scale for t in at])
         return finish(
             figure,
             title=title or f"{spoken(endpoint).capitalize()} from {time_zero}",
@@ -174,7 +172,9 @@ def _key_lines(
     limits = "; ".join(f"{limits_of(row, scale=100, decimals=1)} {row['method']}" for row in found)
     return [
         *wrapped(name, WIDTH - 50, SMALL),
-        *wrapped(f"at {milestone:.3g} years {value}" + (f" ({limits})" if limits else ""), WIDTH - 50, SMALL * 1.08),
+        *wrapped(
+            f"at {milestone:.3g} years {value}" + (f" ({limits})" if limits else ""), WIDTH - 50, SMALL * 1.08
+        ),
     ]
 
 
@@ -185,7 +185,7 @@ def _first(name: str) -> str:
 def _caption(rows: pl.DataFrame, n_left_out: int, milestone: float | None) -> str:
     method, level = rows["method"][0], rows["conf_level"][0]
     parts = [
-        f"{method}; shading: {100 * level:g} % interval (none where its limits are undefined)."
+        f"{method}; shading or thin lines: {100 * level:g} % interval (none where its limits are undefined)."
         if level
         else f"{method}.",
         "Small ticks: censored.",

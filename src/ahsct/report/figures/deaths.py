@@ -8,7 +8,7 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.key import Mark, draw_key
-from ahsct.report.figures.rows import topic
+from ahsct.report.figures.rows import largest, topic
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import listed, plural
 from ahsct.report.style import GREY, INK, PURPLE, SKY, SMALL, SOFT, VERMILION, WIDTH
@@ -59,9 +59,9 @@ def draw_deaths(study: Study, patient_values: pl.DataFrame) -> Drawing | None:
     )
     alive = followed.filter(pl.col("value") != "dead")["number"] * DAYS_PER_YEAR
     end = max(
-        float(followed["number"].max() or 0) * DAYS_PER_YEAR,
-        float(deaths["day"].max() or 0),
-        2.0 * _EARLY,  # type: ignore[arg-type]
+        largest(followed["number"]) * DAYS_PER_YEAR,
+        largest(deaths["day"]),
+        2.0 * _EARLY,
     )
     first = min([-30.0, *(float(day) for day in mobilised)])
     used = [mark for mark in _CAUSES if mark.word in set(deaths["cause"])]
@@ -88,8 +88,8 @@ def draw_deaths(study: Study, patient_values: pl.DataFrame) -> Drawing | None:
                     for day, cause, height in zip(deaths["day"], deaths["cause"], heights, strict=True)
                     if cause == mark.word and (day <= _EARLY) == is_early
                 ]
-                if here:
-                    plot.scatter(*zip(*here, strict=True), s=42, zorder=3, clip_on=False, **mark.look)
+                places, above = [day for day, _ in here], [height for _, height in here]
+                plot.scatter(places, above, s=42, zorder=3, clip_on=False, **mark.look)
             rug = mobilised if is_early else alive.filter(alive > _EARLY)
             if rug.len() <= _MOST:
                 plot.scatter(rug.to_list(), [0.09] * rug.len(), marker="|", s=60, color=GREY, linewidths=0.9)

@@ -64,7 +64,7 @@ def canvas(height: float) -> Iterator[Figure]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(RC)
+        matplotlib.rcParams.update(RC)  # type: ignore[arg-type]
         yield Figure(figsize=(WIDTH / 72, height / 72))
 
 
@@ -97,9 +97,10 @@ def finish(
     """Return the drawing; `is_course`: it shows single patients, marked where they are invented."""
     if data_kind == "reconstructed":
         if is_course:
+            flat = figure.get_figheight() * 72 < 250
             figure.text(
-                0.5, 0.5, INVENTED, rotation=24, ha="center", va="center", fontsize=38, color="black",
-                alpha=0.10, zorder=99,
+                0.5, 0.5, INVENTED, rotation=10 if flat else 24, fontsize=30 if flat else 38, ha="center", va="center",
+                color="black", alpha=0.10, zorder=99,
             )  # fmt: skip
             alt = f"{INVENTED.capitalize()}. {alt}"
         caption = f"{caption} {_NOTES[is_course]}"

@@ -19,6 +19,7 @@ from ahsct.report.figures.marks import (
     WORSENING,
     with_mark,
 )
+from ahsct.report.figures.rows import largest, smallest
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import short
@@ -74,8 +75,8 @@ def draw_edss_courses(
     baseline = _baseline(patient_values)
     is_sampled = shown.height < patients.height
     n_panels = shown.height + is_sampled
-    first = min(0.0, max(float(steps["years"].min() or 0), -2.0))  # type: ignore[arg-type]
-    last = max(float(steps["years"].max() or 0), 0.25)  # type: ignore[arg-type]
+    first = min(0.0, max(smallest(steps["years"]), -2.0))
+    last = max(largest(steps["years"]), 0.25)
     top = 6 + key_height(used) + 16
     height = top + -(-n_panels // _COLUMNS) * _STEP + 16
     with canvas(height) as figure:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
+from ahsct.report.figures.rows import largest
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural, short
 from ahsct.report.style import SMALL, SOFT, WIDTH
@@ -32,7 +33,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
     visits = visits.filter(pl.col("edss").is_not_null() & (pl.col("years") >= _BACK))
     if visits.is_empty():
         return None
-    last_year = float(visits["years"].max())  # type: ignore[arg-type]
+    last_year = largest(visits["years"])
     width = 0.5 if last_year <= 20 else 1.0
     cells = (
         visits.sort("patient_id", "years", maintain_order=True)
@@ -40,7 +41,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
         .group_by("patient_id", "period", maintain_order=True)
         .agg(pl.last("edss"))
     )
-    n_periods = int(cells["period"].max()) + 1  # type: ignore[call-overload]
+    n_periods = int(largest(cells["period"])) + 1
     edges = _BACK + width * np.arange(n_periods + 1)
     n_patients = cells["patient_id"].n_unique()
     is_shared = n_patients > _MOST
@@ -60,7 +61,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
         )
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=height)
         plot.pcolormesh(
-            edges, np.arange(len(names) + 1), np.ma.masked_invalid(grid), cmap="cividis_r", vmin=0, vmax=high,
+            edges, np.arange(len(names) + 1), np.ma.masked_invalid(grid), cmap="viridis_r", vmin=0, vmax=high,
             edgecolors="white", linewidth=0.4,
         )  # fmt: skip
         plot.axvline(0, color=SOFT, linewidth=1.2)
@@ -100,7 +101,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
         )
 
 
-def _patients(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]:  # type: ignore[type-arg]
+def _patients(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]:
     order = (
         cells.group_by("patient_id", maintain_order=True)
         .agg(pl.first("edss").alias("first"), pl.last("edss").alias("last"))
@@ -113,7 +114,7 @@ def _patients(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str
     return grid, [short(name) for name in order["patient_id"]]
 
 
-def _shares(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]:  # type: ignore[type-arg]
+def _shares(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]:
     steps = [i / 2 for i in range(21)]
     grid = np.zeros((len(steps), n_periods))
     np.add.at(grid, ((cells["edss"].to_numpy() * 2).round().astype(int), cells["period"].to_numpy()), 1.0)
@@ -125,7 +126,7 @@ def _shares(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]
 
 def _scale(plot: Axes, high: float) -> None:
     edges = np.linspace(0, high, 21)
-    plot.pcolormesh(edges, [0, 1], edges[None, :-1], cmap="cividis_r", vmin=0, vmax=high)
+    plot.pcolormesh(edges, [0, 1], edges[None, :-1], cmap="viridis_r", vmin=0, vmax=high)
     ticks = [0, high / 2, high]
     plot.set_xticks(ticks, [f"{100 * t:g} %" for t in ticks] if high == 1 else [f"{t:g}" for t in ticks])
     plot.set_yticks([])

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
+from ahsct.report.figures.rows import largest
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.time_axis import zero_days
 from ahsct.report.figures.wording import plural
@@ -127,7 +128,7 @@ def _panel(plot: Axes, rows: pl.DataFrame, summary: pl.DataFrame, threshold: flo
     plot.axhline(threshold, color=VERMILION, linewidth=1.1, linestyle=(0, (4, 2)))
     plot.axvline(0, color=SOFT, linewidth=0.8, zorder=0)
     plot.set_xlim(_FROM, _TO)
-    plot.set_ylim(floor * 0.9, max(float(rows["value"].max() or 0), threshold * 4) * 1.2)  # type: ignore[arg-type]
+    plot.set_ylim(floor * 0.9, max(largest(rows["value"]), threshold * 4) * 1.2)
     plot.minorticks_off()
     powers = [
         10.0**power for power in range(-2, 5) if plot.get_ylim()[0] <= 10.0**power <= plot.get_ylim()[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,8 +14,9 @@ from ahsct.report.style import INK, PALE, SMALL, SOFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LINE, _PAD, _GAP = 13.0, 7.0, 16.0
+_LINE, _PAD, _GAP = 14.0, 7.0, 16.0
 _MAIN = (6.0, 214.0)  # left edge and width of the boxes down the middle
+_STEM, _BRANCH = 20.0, 34.0  # where the line to the analyses runs, and where their boxes begin
 _SIDE = (244.0, 200.0)  # and of those who left
 
 
@@ -32,6 +33,8 @@ class _Box:
 def draw_flow(flow: pl.DataFrame, *, data_kind: str = "observed") -> Drawing | None:
     """Draw one box per row of FLOW, top to bottom, and beside it those left out there with the reason.
 
+    Steps whose name begins with "analysed" branch off the last step before them.
+
     None is returned when the flow has no row.
 
     Examples
@@ -47,55 +50,64 @@ def draw_flow(flow: pl.DataFrame, *, data_kind: str = "observed") -> Drawing | N
     if flow.is_empty():
         return None
     several_arms = flow["arm"].n_unique() > 1
-    boxes = [_box(row, several_arms) for row in flow.to_dicts()]
+    rows = flow.to_dicts()
+    lefts = [_BRANCH if row["step"].startswith("analysed") else _MAIN[0] for row in rows]
+    boxes = [_box(row, several_arms, left) for row, left in zip(rows, lefts, strict=True)]
     height = sum(box.height + _GAP for box in boxes) + 6
     with canvas(height) as figure:
         area = sheet(figure)
-        y = 6.0
-        for i, box in enumerate(boxes):
-            _draw_box(area, _MAIN, y, box.height, box.lines, "white", SOFT)
+        y = above = 6.0
+        trunk = _MAIN[0] + _MAIN[1] / 2
+        for i, (box, left) in enumerate(zip(boxes, lefts, strict=True)):
+            place = (left, _MAIN[0] + _MAIN[1] - left)
+            _draw_box(area, place, y, box.height, box.lines, "white", SOFT)
             if box.left_out:
                 _draw_box(area, _SIDE, y, box.height, box.left_out, "#F4F4F4", PALE)
                 area.plot(
                     [_MAIN[0] + _MAIN[1], _SIDE[0]], [y + box.height / 2] * 2, color=SOFT, linewidth=0.8
                 )
-            if i + 1 < len(boxes):
-                middle = _MAIN[0] + _MAIN[1] / 2
+            if left > _MAIN[0]:  # a branch: an analysis is no step after the analysis above it
                 area.plot(
-                    [middle, middle], [y + box.height, y + box.height + _GAP - 3], color=SOFT, linewidth=0.8
+                    [_STEM, _STEM, left],
+                    [above, y + box.height / 2, y + box.height / 2],
+                    color=SOFT,
+                    linewidth=0.8,
                 )
-                area.scatter(
-                    [middle], [y + box.height + _GAP - 3], marker="v", s=18, color=SOFT, linewidths=0
-                )
+                above = y + box.height / 2
+            else:
+                above = y + box.height
+                if i + 1 < len(boxes) and lefts[i + 1] == left:
+                    area.plot([trunk, trunk], [above, above + _GAP - 3], color=SOFT, linewidth=0.8)
+                    area.scatter([trunk], [above + _GAP - 3], marker="v", s=18, color=SOFT, linewidths=0)
             y += box.height + _GAP
         return finish(
             figure,
             title="Patient flow",
-            alt=" ".join(_sentence(row, several_arms) for row in flow.to_dicts()),
+            alt=" ".join(_sentence(row, several_arms) for row in rows),
             caption="Counted from the study's tables; at the right those left out at a step, and why.",
             data=flow,
             data_kind=data_kind,
         )
 
 
-def _box(row: dict[str, object], several_arms: bool) -> _Box:
+def _box(row: dict[str, Any], several_arms: bool, left: float) -> _Box:
     name = _name(row, several_arms)
-    left_out = int(str(row["n_left_out"]))
+    left_out = row["n_left_out"]
     return _Box(
-        lines=[*wrapped(name, _MAIN[1] - 2 * _PAD, SMALL), f"n = {row['n']:,}"],
+        lines=[*wrapped(name, _MAIN[0] + _MAIN[1] - left - 2 * _PAD, SMALL), f"n = {row['n']:,}"],
         left_out=wrapped(f"Left out: {left_out:,}. {row['reason'] or ''}", _SIDE[1] - 2 * _PAD, SMALL)
         if left_out
         else [],
     )
 
 
-def _name(row: dict[str, object], several_arms: bool) -> str:
+def _name(row: dict[str, Any], several_arms: bool) -> str:
     step = spoken(str(row["step"]))
     return step[:1].upper() + step[1:] + (f", {row['arm']}" if several_arms else "")
 
 
-def _sentence(row: dict[str, object], several_arms: bool) -> str:
-    text = f"{_name(row, several_arms)}: {plural(int(str(row['n'])), 'patient')}"
+def _sentence(row: dict[str, Any], several_arms: bool) -> str:
+    text = f"{_name(row, several_arms)}: {plural(row['n'], 'patient')}"
     if row["n_left_out"]:
         text += f"; left out: {row['n_left_out']:,}" + (f" ({row['reason']})" if row["reason"] else "")
     return text + "."

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
-from ahsct.report.figures.rows import topic
+from ahsct.report.figures.rows import largest, topic
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural
 from ahsct.report.style import BLUE, GREY, PALE, SMALL, VERMILION, WIDTH
@@ -60,6 +60,7 @@ def draw_mri(
     after = years_from_zero(scans.filter(pl.col("scan_day") > pl.col("infusion_day")), "scan_day", zero)
     if before.is_empty() and after.is_empty():
         return None
+    between = scans.height - before.height - scans.filter(pl.col("scan_day") > pl.col("infusion_day")).height
     known = before.filter(pl.col("gd_n").is_not_null())
     bars = _after(after, events, patient_values)
     with canvas(2 * _PLOT + 142) as figure:
@@ -85,7 +86,7 @@ def draw_mri(
             figure,
             title="MRI before and after treatment",
             alt=f"{before_line}: "
-            + ", ".join(f"{lesions} lesions on {n}" for lesions, n in counts.iter_rows())
+            + ", ".join(f"{lesions} on {n}" for lesions, n in counts.iter_rows())
             + f". {after_line}; "
             + ", ".join(
                 f"year {year}: {without + act + out} scans, {act} active"
@@ -95,7 +96,12 @@ def draw_mri(
             caption="Upper: scans up to mobilisation by number of gadolinium-enhancing lesions, scans without any "
             f"included{f' ({_TOP_BIN} and more in the last bar)' if (known['gd_n'] >= _TOP_BIN).any() else ''}"
             f"{f'; {before.height - known.height} without a count are left out' if before.height > known.height else ''}. "
-            "Lower: scans in each year after infusion; active by the definition's rule.",
+            "Lower: scans in each year after infusion; active by the definition's rule."
+            + (
+                f" In neither part: {plural(between, 'scan')} between mobilisation and infusion."
+                if between
+                else ""
+            ),
             data=pl.concat(
                 [
                     counts.select(
@@ -145,7 +151,7 @@ def _after(after: pl.DataFrame, events: pl.DataFrame, patient_values: pl.DataFra
     )
 
 
-def _histogram(plot: Axes, lesions: np.ndarray) -> None:  # type: ignore[type-arg]
+def _histogram(plot: Axes, lesions: np.ndarray) -> None:
     counts = np.bincount(np.minimum(lesions, _TOP_BIN).astype(int), minlength=6)
     plot.bar(range(len(counts)), counts, width=0.8, color=BLUE, linewidth=0)
     for i, n in enumerate(counts):
@@ -176,10 +182,11 @@ def _bars(plot: Axes, bars: pl.DataFrame, label: str) -> None:
             middle, height, bottom=base, width=0.84, color=color, hatch=hatch, edgecolor=GREY, linewidth=0.5
         )
         base = base + height
-    end = int(bars["year"].max() or 1)  # type: ignore[call-overload]
+    end = int(largest(bars["year"]))
     at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
     plot.set_xticks(at, [f"{t:g}" for t in at])
     plot.set_xlim(0, end)
+    plot.set_ylim(0, max(base.max(), 1) * 1.06)
     plot.set_xlabel(label, fontsize=SMALL)
     plot.set_ylabel("Scans", fontsize=SMALL)
 

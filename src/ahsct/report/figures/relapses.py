@@ -83,7 +83,7 @@ def draw_relapses_before_after(
         plot.set_ylim(shown.height - 0.4, -0.6)
         plot.set_yticks(places, [short(name) for name in shown["patient_id"]])
         plot.tick_params(axis="y", length=0)
-        plot.set_xlim(0, max(highest, 0.5) * 1.04)
+        plot.set_xlim(-0.03 * max(highest, 0.5), max(highest, 0.5) * 1.04)
         plot.set_xlabel("Relapses per year", fontsize=SMALL)
         plot.spines["left"].set_visible(False)
         return finish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,18 @@ from ahsct.report.style import INK, SMALL, SOFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROW = 13.5
-COUNTS = ("At risk", "Censored", "Events")
+ROW = 14.0
+COLUMNS = {"At risk": "n_at_risk", "Censored": "n_censored", "Events": "n_events"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """The counts of one curve (as `counts_at` returns them), its name and colour, and the rows to print."""
+
+    label: str
+    color: str
+    counts: pl.DataFrame
+    rows: tuple[str, ...] = tuple(COLUMNS)
 
 
 def counts_at(rows: pl.DataFrame, at_years: Sequence[float]) -> pl.DataFrame:
@@ -48,26 +59,22 @@ def counts_at(rows: pl.DataFrame, at_years: Sequence[float]) -> pl.DataFrame:
     )
 
 
-def risk_table_height(n_curves: int) -> float:
-    """Return the height [pt] of the table for so many curves."""
-    return n_curves * (len(COUNTS) + 1) * ROW + 8
+def risk_table_height(blocks: Sequence[Block]) -> float:
+    """Return the height [pt] of a table of these blocks."""
+    return sum(len(block.rows) + 1 for block in blocks) * ROW + 8
 
 
-def draw_risk_table(
-    area: Axes,
-    tables: Sequence[tuple[str, str, pl.DataFrame]],
-    *,
-    top: float,
-    x: Sequence[float],
-) -> None:
-    """Draw (label, colour, counts) tables on a sheet, with columns at the places `x` [pt]."""
+def draw_risk_table(area: Axes, blocks: Sequence[Block], *, top: float, x: Sequence[float]) -> None:
+    """Draw the blocks on a sheet, one below the other, with columns at the places `x` [pt]."""
     y = top + ROW / 2
-    for label, color, counts in tables:
-        area.text(4, y, label, fontsize=SMALL, color=color, fontweight="bold", va="center_baseline")
+    for block in blocks:
+        area.text(
+            4, y, block.label, fontsize=SMALL, color=block.color, fontweight="bold", va="center_baseline"
+        )
         y += ROW
-        for word, column in zip(COUNTS, ("n_at_risk", "n_censored", "n_events"), strict=True):
+        for word in block.rows:
             area.text(4, y, word, fontsize=SMALL, color=SOFT, va="center_baseline")
-            for place, count in zip(x, counts[column].to_list(), strict=True):
+            for place, count in zip(x, block.counts[COLUMNS[word]].to_list(), strict=True):
                 area.text(place, y, f"{count}", fontsize=SMALL, color=INK, ha="center", va="center_baseline")
             y += ROW
 

@@ -32,3 +32,19 @@ def topic(
     if period is not None:
         rows = rows.filter(pl.col("period") == period)
     return rows
+
+
+def largest(column: pl.Series) -> float:
+    """Return the largest value of a column, at least 0, missing ones left out.
+
+    Examples
+    --------
+    >>> largest(pl.Series([1, None, 3])), largest(pl.Series([], dtype=pl.Float64))
+    (3.0, 0.0)
+    """
+    return float(column.drop_nulls().to_numpy().max(initial=0))
+
+
+def smallest(column: pl.Series) -> float:
+    """Return the smallest value of a column, at most 0, missing ones left out."""
+    return float(column.drop_nulls().to_numpy().min(initial=0))

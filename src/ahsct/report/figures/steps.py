@@ -26,21 +26,34 @@ def curves_in(curves: pl.DataFrame, by: tuple[str, ...]) -> list[tuple[tuple[str
 
 
 def draw_steps(
-    plot: Axes, rows: pl.DataFrame, *, start: float, color: str, dash: Dash, per_year: float = 1.0
+    plot: Axes,
+    rows: pl.DataFrame,
+    *,
+    start: float,
+    color: str,
+    dash: Dash,
+    per_year: float = 1.0,
+    is_filled: bool = True,
 ) -> None:
     """Draw one curve from (0, `start`), its interval and its censor ticks; grey once fewer than 5 are at risk.
 
-    `per_year` turns years into the unit of the axis (365.25 for days).
+    `per_year` turns years into the unit of the axis (365.25 for days). Where intervals overlap, those not
+    `is_filled` are drawn as two thin lines.
     """
     rows = thinned(rows)
     time = np.concatenate([[0.0], rows["time_years"].to_numpy() * per_year])
     height = np.concatenate([[start], rows["estimate"].to_numpy()])
-    few = np.flatnonzero(rows["n_at_risk"].to_numpy() < FEW_AT_RISK)
-    turn = int(few[0]) if few.size else len(time) - 1  # the step that begins here has few at risk
+    enough = np.flatnonzero(rows["n_at_risk"].to_numpy() >= FEW_AT_RISK)
+    turn = int(enough[-1]) + 1 if enough.size else 0  # from here on few are at risk
     lower = np.concatenate([[np.nan], rows["lower"].cast(pl.Float64).fill_null(np.nan).to_numpy()])
     upper = np.concatenate([[np.nan], rows["upper"].cast(pl.Float64).fill_null(np.nan).to_numpy()])
-    if np.isfinite(lower).any():
+    if np.isfinite(lower).any() and is_filled:
         plot.fill_between(time, lower, upper, step="post", color=color, alpha=0.16, linewidth=0)
+    elif np.isfinite(lower).any():
+        for limit in (lower, upper):
+            plot.plot(
+                time, limit, drawstyle="steps-post", color=color, linestyle=dash, linewidth=0.8, alpha=0.8
+            )
     for part, shade in ((slice(0, turn + 1), color), (slice(turn, None), GREY)):
         if len(time[part]) > 1:
             plot.plot(

@@ -77,7 +77,7 @@ def draw_swimmer(study: Study, events: pl.DataFrame, *, time_zero: str = "infusi
         plot.set_ylim(shown.height - 0.4, -0.6)
         plot.set_yticks(places, [short(name) for name in shown["patient_id"]])
         plot.tick_params(axis="y", length=0)
-        plot.set_xlim(0, end * 1.03)
+        plot.set_xlim(-0.02 * end, end * 1.03)
         at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
         plot.set_xticks(at, [f"{t:g}" for t in at])
         plot.set_xlabel(f"Years from {TIME_ZERO[time_zero]}", fontsize=SMALL)
@@ -86,7 +86,7 @@ def draw_swimmer(study: Study, events: pl.DataFrame, *, time_zero: str = "infusi
         return finish(
             figure,
             title=f"Each patient's course from {TIME_ZERO[time_zero]}",
-            alt=f"{plural(bars.height, 'patient')}, followed for {bars['years'].min():.1f} to {end:.1f} years. "
+            alt=f"{plural(bars.height, 'patient')}, followed for {bars['years'][-1]:.1f} to {end:.1f} years. "
             + " ".join(_count(mark, marks) for mark in _MARKS if mark.word in set(marks["mark"])),
             caption="One bar per patient, longest follow-up first; an arrow head: alive at the last contact."
             + sample_sentence(shown.height, bars.height, "length of follow-up")

@@ -65,4 +65,4 @@ def breaks(
     """
     steps = steps or (0.5, 1, 2, 5, 10, 20, 50)
     step = next((step for step in steps if end / step * label <= room), steps[-1])
-    return [step * i for i in range(int(end / step + 1e-9) + 1)]
+    return [float(step * i) for i in range(int(end / step + 1e-9) + 1)]

@@ -126,7 +126,7 @@ def draw_toxicity(patient_values: pl.DataFrame, *, data_kind: str = "observed") 
         )
 
 
-def _grid(plot: Axes, grid: np.ndarray) -> None:  # type: ignore[type-arg]
+def _grid(plot: Axes, grid: np.ndarray) -> None:
     most = max(int(grid.max()), 1)
     plot.pcolormesh(grid, cmap="Oranges", vmin=0, vmax=most * 1.3, edgecolors="white", linewidth=1.2)
     plot.set_ylim(len(grid), 0)
