@@ -39,7 +39,7 @@ def flow_table(analysis: Analysis, *, share: bool) -> Table | None:
         for row, count in zip(steps.iter_rows(named=True), printed, strict=True):
             rows.append(
                 (
-                    words(row["step"]),
+                    words(row["step"]).capitalize(),
                     str(arm),
                     population_words(row["population"]),
                     "hidden" if count is None else str(count),
@@ -158,6 +158,7 @@ def scans_left_out_table(analysis: Analysis, *, share: bool) -> Table | None:
         f"The {len(rows)} scans after infusion that the re-baseline rule does not count",
         ("Patient", "Day from time zero", "Lesions on it", "Note"),
         rows,
+        is_grid=True,
     )
 
 
@@ -175,7 +176,7 @@ def organ_table(analysis: Analysis, *, share: bool) -> Table | None:
         "Patients by organ class and worst severity, from mobilisation to day 100",
         ("Organ class", *(severity.capitalize() for severity in _SEVERITIES)),
         rows,
-        is_wide=True,
+        is_grid=True,
     )
 
 
@@ -192,7 +193,9 @@ def deaths_table(analysis: Analysis, *, share: bool) -> Table | None:
         )
         for row in analysis.outcomes.patient_values.filter(pl.col("topic") == "death").iter_rows(named=True)
     ]
-    return text_table("deaths", "Deaths", ("Patient", "Days from infusion", "Cause", "Note"), rows)
+    return text_table(
+        "deaths", "Deaths", ("Patient", "Days from infusion", "Cause", "Note"), rows, is_grid=True
+    )
 
 
 def disability_events_table(analysis: Analysis, *, share: bool) -> Table | None:
@@ -221,4 +224,5 @@ def disability_events_table(analysis: Analysis, *, share: bool) -> Table | None:
         "Every confirmed worsening, its relation to relapses (RAW, PIRA) and the MRI activity around it",
         ("Patient", "Measure", "Day", "From → to", "Confirmed on day", "Relation", "MRI activity"),
         rows,
+        is_grid=True,
     )

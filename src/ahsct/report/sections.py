@@ -23,7 +23,7 @@ from ahsct.report.section_tables import (
     scans_left_out_table,
 )
 from ahsct.report.tables import Row, Table, estimate_table
-from ahsct.report.words import component_words, endpoint_label, population_words, words
+from ahsct.report.words import component_words, endpoint_label, words
 
 SHARED = "Left out of this shared version, because it would show single patients."
 
@@ -180,7 +180,7 @@ def row_label(row: Row) -> str:
     unit = {"scan": "scans", "patient": "patients", "patient_year": "patient-years"}[row["unit_of_analysis"]]
     if endpoint == "mri":
         return f"{text}, {unit}"
-    return f"{text} ({population_words(row['population'])})" if row["population"] else text
+    return f"{text} ({words(row['population'])})" if row["population"] else text
 
 
 def _tables(id: str, analysis: Analysis, rows: Sequence[Row], *, share: bool) -> list[Table | None]:

@@ -23,7 +23,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    is_wide: bool = False  # scrolls inside its own box instead of being stacked on a phone
+    is_grid: bool = False  # short cells: on a phone it stays a grid that scrolls in its own box, not a stack
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def text_table(
     rows: Sequence[Sequence[str]],
     *,
     notes: Sequence[str] = (),
-    is_wide: bool = False,
+    is_grid: bool = False,
 ) -> Table | None:
     """Return a table of texts without the columns that are empty in every row; None without rows."""
     if not rows:
@@ -53,7 +53,7 @@ def text_table(
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
         notes=tuple(notes),
-        is_wide=is_wide,
+        is_grid=is_grid,
     )
 
 
