@@ -10,7 +10,7 @@ from ahsct.analysis import Analysis
 from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.formats import and_list, interval, percent, time_words
 from ahsct.report.share import count_text
-from ahsct.report.tables import Row, Table, counts_text, estimate_text, text_table
+from ahsct.report.tables import Row, Table, counts_text, estimate_text, note_parts, text_table
 from ahsct.report.words import endpoint_label, estimand_label, estimand_rows
 from ahsct.vocabulary import DAYS_PER_YEAR
 
@@ -68,7 +68,7 @@ def _answer(group: list[Row], definition: Definition, has_arms: bool) -> Answer:
         estimate=estimate_text(first),
         intervals=tuple((interval(row), row["method"]) for row in group if not row.get("hidden")),
         counts=counts,
-        notes=tuple(dict.fromkeys(row["note"] for row in group if row["note"])),
+        notes=tuple(note_parts([{**row, "mark": None} for row in group])),
         mark=first["mark"] or "",
     )
 

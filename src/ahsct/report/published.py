@@ -63,7 +63,7 @@ def published_table(published: pl.DataFrame, rows: Sequence[Row]) -> Table | Non
         "Published numbers, and the same numbers from this analysis",
         ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason", "Remark", "Source"),
         printed,
-        notes=list(sources),
+        notes=[(f"[{place}]", source) for source, place in sources.items()],
     )
 
 
@@ -74,7 +74,7 @@ def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
     if _text(first, "reproduced") == "not reproducible":
         return "not reproducible", "", "the tables hold nothing to compute it from"
     if not selecting:
-        return "shown", "", "stated on this page, not compared"
+        return "shown", "", "not compared"
     by_target: dict[tuple[str, ...], list[Row]] = {}
     for line in selecting:
         by_target.setdefault((*(_text(line, f"our_{n}") for n in _SELECTORS), _text(line, "our_time_years")), []).append(line)  # fmt: skip
@@ -133,11 +133,7 @@ def _our_text(line: Row, row: Row) -> str:
 def _published_text(line: Row) -> str:
     low, high = _text(line, "ci_low"), _text(line, "ci_high")
     level = f" ({_text(line, 'ci_level') or '95'} % CI {low}–{high})" if low and high else ""
-    unit = (
-        _text(line, "unit")
-        .replace("percent", "%")
-        .replace("month", "", 1 if _text(line, "unit") == "month" else 0)
-    )
+    unit = "" if _text(line, "unit") in ("month", "EDSS") else _text(line, "unit").replace("percent", "%")
     return f"{_text(line, 'estimate')} {unit}{level}".strip()
 
 

@@ -13,12 +13,6 @@ from ahsct.report.tables import Row, Table, estimate_text, text_table
 from ahsct.report.words import endpoint_label, population_words, words
 
 _SEVERITIES = ("mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
-_UNITS = {
-    "age_years": "years",
-    "disease_duration_years": "years",
-    "edss": "EDSS",
-    "prior_dmt_n": "patients",
-}
 _BASELINE = {
     "age_years": "Age, years",
     "edss": "EDSS",
@@ -57,11 +51,11 @@ def flow_table(analysis: Analysis, *, share: bool) -> Table | None:
     )
 
 
-def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> Table | None:
+def baseline_table(analysis: Analysis, rows: Sequence[Row]) -> Table | None:
     """Return the baseline characteristics: medians with their ranges, counts with their denominators."""
     has_arms = len({row["arm"] for row in rows}) > 1
     printed = []
-    for row in rows:
+    for row in (row for row in rows if row["statistic"] not in ("minimum", "maximum")):
         term, subject = row["term"] or "", (row["term"] or "").split(": ")
         name = _BASELINE.get(term) or (
             f"{words(subject[0]).replace('ms course', 'Course').replace('sex', 'Sex')}: {subject[-1]}"
@@ -71,7 +65,7 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> T
         if row["statistic"] == "date":
             value = row["note"] or ""
         elif row.get("hidden"):
-            value = row["hidden"] if row["hidden"] != "hidden" else "hidden"
+            value = row["hidden"]
         elif row["statistic"] == "count" and ": " in term and row["estimate"] is not None:
             value = share_of(int(row["estimate"]), row["n"])
         elif row["statistic"] == "median":
@@ -84,7 +78,7 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> T
                 name,
                 row["arm"] if has_arms else "",
                 value,
-                _range(analysis, row, share=share) if row["statistic"] == "median" else "",
+                _range(analysis, rows, row) if row["statistic"] == "median" else "",
                 f"{row['n']}" if row["statistic"] == "median" and row["n"] is not None else "",
                 MARK_WORDS.get(row["mark"] or "", ""),
             )
@@ -97,19 +91,19 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> T
     )
 
 
-def _range(analysis: Analysis, row: Row, *, share: bool) -> str:
+def _range(analysis: Analysis, rows: Sequence[Row], row: Row) -> str:
+    """Return the smallest and the largest value, from their own rows of results."""
     if analysis.study.data_kind == "reconstructed":
         return "not published"
-    if share:
+    ends = [
+        other
+        for statistic in ("minimum", "maximum")
+        for other in rows
+        if (other["statistic"], other["term"], other["arm"]) == (statistic, row["term"], row["arm"])
+    ]
+    if any(end.get("hidden") for end in ends):
         return "hidden"
-    found = analysis.outcomes.patient_values.filter(
-        (pl.col("topic") == "baseline")
-        & (pl.col("term") == (row["term"] or ""))
-        & (pl.col("arm") == row["arm"])
-        & pl.col("number").is_not_null()  # a patient without a value has no place in the range
-    )["number"].to_list()
-    unit: str = _UNITS.get(row["term"] or "", "")
-    return f"{number(min(found), unit)}–{number(max(found), unit)}" if found else ""
+    return "–".join(number(end["estimate"], end["unit"]) for end in ends if end["estimate"] is not None)
 
 
 def evaluability_table(analysis: Analysis, *, share: bool) -> Table | None:

@@ -99,8 +99,8 @@ _WORDS = {
     "edss": "EDSS",
     "prior_dmt": "Earlier disease-modifying treatment",
     "ms_course": "Course of the disease",
-    "plain": "Plain median of the survivors",
-    "reverse_kaplan_meier": "Median by reverse Kaplan–Meier",
+    "plain": "Time followed, plainly",
+    "reverse_kaplan_meier": "Time followed, by reverse Kaplan–Meier",
     "total": "Total time followed",
     "before": "Before mobilisation",
     "after": "After infusion",
@@ -113,6 +113,7 @@ _WORDS = {
     "edss_worsening": "Confirmed EDSS worsening",
     "crude": "Crude proportion",
 }
+_SAID = ("mixed_model", "person_years")  # the method and the unit say so
 _SCANS = {
     "after": "After, scans that count (from the re-baseline on)",
     "after_all": "After, every scan after infusion",
@@ -161,16 +162,19 @@ def figures_of(place: str, figures: Mapping[str, Drawing]) -> tuple[tuple[str, D
 def row_label(row: Row) -> str:
     """Return what one row of results is about, in words."""
     endpoint, term, component = row["endpoint"], row["term"], row["component"]
-    name = (_SCANS.get(term) if endpoint == "mri" else None) or _WORDS.get(term or "")
-    if name is None:
-        name = words(term).replace(": ", ": ").capitalize() if term else words(endpoint).capitalize()
-        if term and endpoint == "treatment":
-            name = term
-    parts = [name]
+    about, _, detail = (term or "").partition(": ")
+    name = (_SCANS.get(about) if endpoint == "mri" else None) or _WORDS.get(about)
+    if endpoint == "treatment" and term:
+        name, detail = term, ""
+    elif name is None:
+        name = words(about or endpoint).capitalize()
+    parts = [f"{name}: {detail}" if detail else name]
     if component and component != "composite":
         parts.append(component_words(component))
     statistic = words(row["statistic"])
-    if statistic not in ("proportion", "count") or endpoint in ("mri", "relapses"):
+    is_plain = row["statistic"] in ("proportion", "count") and endpoint not in ("mri", "relapses")
+    is_said = any(word in name.casefold() for word in statistic.split()) or row["statistic"] in _SAID
+    if not is_plain and not is_said:
         parts.append(statistic)
     if row["sided"] != "two":
         parts.append("one-sided bound")
@@ -190,7 +194,7 @@ def _tables(id: str, analysis: Analysis, rows: Sequence[Row], *, share: bool) ->
         baseline = [row for row in rows if row["endpoint"] == "baseline"]
         criteria = [row for row in rows if row["endpoint"] == "entry_criteria"]
         return [
-            baseline_table(analysis, baseline, share=share),
+            baseline_table(analysis, baseline),
             estimate_table("entry-criteria", "Entry criteria met", criteria, _with_criterion(analysis.definition)),
         ]  # fmt: skip
     counted: dict[str, Callable[..., Table | None]] = {

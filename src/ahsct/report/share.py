@@ -92,6 +92,8 @@ def _all_infused(rows: list[dict[str, Any]], arm: str) -> int | None:
 
 def _why_hidden(row: Mapping[str, Any], n_infused: int | None) -> str:
     events, n = row["n_events"], row["n"]
+    if row["statistic"] in ("minimum", "maximum"):
+        return "hidden: the value of a single patient"
     if row["statistic"] == "count" and row["estimate"] is not None and events is None:
         events = int(row["estimate"])
     if is_small(events) or (row["statistic"] == "count" and is_small(n)):
