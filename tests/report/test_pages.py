@@ -266,7 +266,7 @@ def test_published_numbers_stand_beside_ours_with_a_verdict(folder: Path) -> Non
     table = pl.read_csv(folder / "tables" / "published.csv", infer_schema=False)
     assert table["Verdict"].to_list() == ["agrees", "differs", "not reproducible"]
     assert table["This analysis"][0] == "69.6, lower limit 46.6, upper limit 84.2"
-    assert table["Remark"][2] == "only the range is printed"
+    assert table["Reason, remark"][2] == "only the range is printed"
     assert table["Source"].to_list() == ["[1]", "", ""]
 
 

@@ -13,6 +13,8 @@ from ahsct.report.tables import Row, Table, estimate_text, text_table
 from ahsct.report.words import endpoint_label, population_words, words
 
 _SEVERITIES = ("mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
+_LISTS = {"ms_course": "Course", "sex": "Sex"}
+_CODES = {"sex: F": "female", "sex: M": "male", "sex: U": "not stated"}
 _BASELINE = {
     "age_years": "Age, years",
     "edss": "EDSS",
@@ -58,7 +60,7 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row]) -> Table | None:
     for row in (row for row in rows if row["statistic"] not in ("minimum", "maximum")):
         term, subject = row["term"] or "", (row["term"] or "").split(": ")
         name = _BASELINE.get(term) or (
-            f"{words(subject[0]).replace('ms course', 'Course').replace('sex', 'Sex')}: {subject[-1]}"
+            f"{_LISTS.get(subject[0], words(subject[0]).capitalize())}: {_CODES.get(term, subject[-1])}"
             if len(subject) > 1
             else words(term)
         )

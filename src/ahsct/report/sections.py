@@ -23,7 +23,7 @@ from ahsct.report.section_tables import (
     scans_left_out_table,
 )
 from ahsct.report.tables import Row, Table, estimate_table
-from ahsct.report.words import component_words, endpoint_label, words
+from ahsct.report.words import component_words, endpoint_label, estimand_label, words
 
 SHARED = "Left out of this shared version, because it would show single patients."
 
@@ -136,9 +136,9 @@ def sections(
         pictures = figures_of(id, figures)
         if id == "flow" and pictures:
             tables = []  # the boxes say the same, and their numbers stand behind them
-        missing = [] if tables or pictures else [_why_empty(analysis, endpoints)]
-        if share and id in ("courses", "evaluability"):
-            missing = [SHARED] if id == "courses" else missing
+        missing = [] if tables or pictures else [_why_empty(analysis, id, endpoints)]
+        if share and id == "courses":
+            missing = [SHARED]
         made.append(
             Section(
                 id=id,
@@ -248,24 +248,36 @@ def _activity_tables(definition: Definition, rows: Sequence[Row]) -> list[Table 
         milestone_table("activity-components", f"{name}: free of each component", components, definition),
         milestone_table("activity-endpoints", "The other endpoints at each milestone", others, definition),
         estimate_table(
-            "activity-ever", "Patients with an event at any time, and median times", rest, _ever_label(definition)
+            "activity-median",
+            "Median time to the event",
+            [row for row in rest if row["statistic"] == "median_time"],
+            _ever_label(definition),
         ),
-    ]  # fmt: skip
+        estimate_table(
+            "activity-ever",
+            "Patients with an event at any time",
+            [row for row in rest if row["statistic"] != "median_time"],
+            _ever_label(definition),
+        ),
+    ]
 
 
 def _ever_label(definition: Definition) -> Callable[[Row], str]:
     def label(row: Row) -> str:
         component = row["component"] or "composite"
-        what = "any component" if component == "composite" else component_words(component)
-        way = next((e.label for e in definition.estimands if e.id == row["estimand"]), words(row["estimand"]))
-        statistic = "ever with an event" if row["statistic"] == "n_with_event" else words(row["statistic"])
-        return f"{endpoint_label(definition, row['endpoint'])}, {what}: {statistic} ({way.split(':')[0]})"
+        what = "" if component == "composite" else f", {component_words(component)}"
+        way = estimand_label(definition, row["estimand"]).split(":")[0]
+        known = row["statistic"] in ("median_time", "n_with_event")
+        statistic = "" if known else f": {words(row['statistic'])}"
+        return f"{endpoint_label(definition, row['endpoint'])}{what}{statistic} ({way})"
 
     return label
 
 
-def _why_empty(analysis: Analysis, endpoints: Sequence[str]) -> str:
+def _why_empty(analysis: Analysis, id: str, endpoints: Sequence[str]) -> str:
     """Return the reason that the outcomes give for an empty section."""
+    if id == "evaluability":
+        return "No outcome and no patient is listed as not evaluable."
     found = analysis.outcomes.not_evaluable.filter(pl.col("endpoint").is_in(list(endpoints)))
     reasons = list(dict.fromkeys(found["reason"].to_list()))
     if reasons:

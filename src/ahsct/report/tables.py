@@ -90,7 +90,7 @@ def estimate_table(id: str, caption: str, rows: Sequence[Row], label: Callable[[
         )
         for row, note in zip(rows, cells, strict=True)
     ]
-    columns = ("", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", NOTE)
+    columns = ("Quantity", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", NOTE)
     return text_table(id, caption, columns, printed, notes=notes)
 
 
