@@ -166,7 +166,7 @@ def analysis_of(**changes: Any) -> Analysis:
         ),
         flow=from_rows(
             [
-                {"step": step, "population": step, "arm": ARM, "n": n, "n_left_out": left, "reason": "withdrew" if left else ""}
+                {"step": step, "population": step, "arm": ARM, "n": n, "n_left_out": left, "reason": f"withdrew: {left}" if left else ""}
                 for step, n, left in steps
             ],
             FLOW,
@@ -394,6 +394,9 @@ def test_a_shared_report_hides_small_counts_and_what_reveals_them(shared: Path) 
     # 24 - 14 - 8 = 2 would give fatal and not stated away, one each
     moderate = rows.row(by_predicate=pl.col("term") == "worst_severity: moderate", named=True)
     assert moderate["estimate"] == "hidden"
+    flow = (shared / "tables" / "flow.csv").read_text(encoding="utf-8")
+    assert "withdrew: <5" in flow
+    assert ",25," not in flow  # 26 and 25 beside each other would tell it
     # 24 infused and 23 analysed would give the one death away
     assert rows.filter(pl.col("estimand") == "as_published")["n"].to_list() == ["hidden", "hidden"]
     assert rows.filter(pl.col("population") == "survivors")["n"].to_list() == ["hidden"]

@@ -8,7 +8,7 @@ import polars as pl
 
 from ahsct.analysis import Analysis
 from ahsct.report.formats import MARK_WORDS, number, share_of
-from ahsct.report.share import count_text, printed_steps
+from ahsct.report.share import count_text, printed_steps, without_small_counts
 from ahsct.report.tables import Row, Table, estimate_text, text_table
 from ahsct.report.words import endpoint_label, population_words, words
 
@@ -40,7 +40,7 @@ def flow_table(analysis: Analysis, *, share: bool) -> Table | None:
                     population_words(row["population"]),
                     "hidden" if count is None else str(count),
                     count_text(row["n_left_out"], share=share),
-                    row["reason"],
+                    without_small_counts(words(row["reason"]), share=share),
                 )
             )
     if len({row[1] for row in rows}) == 1:
@@ -122,7 +122,7 @@ def evaluability_table(analysis: Analysis, *, share: bool) -> Table | None:
         (
             endpoint_label(analysis.definition, row["endpoint"]),
             "nobody can be evaluated" if row["is_everybody"] else count_text(row["patients"], share=share),
-            row["reason"],
+            without_small_counts(row["reason"], share=share),
         )
         for row in counted
     ]
