@@ -96,7 +96,7 @@ def test_an_assumption_is_printed_with_its_estimand() -> None:
         },
     )
     columns, rows = estimand_rows(definition)
-    assert columns[1:] == tuple(estimand.label for estimand in definition.estimands)
+    assert columns[1:] == tuple(estimand.label.split(":")[0] for estimand in definition.estimands)
     assert (
         "assumption: rescued patients are like the others"
         in dict((r[0], r[2]) for r in rows)["Rescue treatment"]

@@ -80,6 +80,8 @@ ROWS = [
     *headline("as_published", 23, 7, (0.4656, 0.8417, "log(-log), Greenwood"), (0.4708, 0.8679, "Clopper-Pearson")),
     *headline("everyone_counted", 24, 8, (0.4426, 0.8168, "log(-log), Greenwood"), (0.4468, 0.8437, "Clopper-Pearson")),
     result("baseline", "median", 34.0, 24, term="age_years", unit="years", conf_level=None),
+    result("baseline", "minimum", 21.0, 24, term="age_years", unit="years", conf_level=None),
+    result("baseline", "maximum", 47.0, 24, term="age_years", unit="years", conf_level=None),
     result("baseline", "count", 12.0, 24, term="ms_course: RRMS", unit="patients", conf_level=None),
     result("baseline", "date", None, 24, term="infusion_first", unit="date", note="2001-10-12", conf_level=None),
     result("relapses", "rate", 167 / 140, 24, term="before", unit="per patient-year", lower=1.0188, upper=1.3881,
@@ -151,10 +153,6 @@ def analysis_of(**changes: Any) -> Analysis:
                  "number": 60.0, "value": "treatment-related"},
                 {"patient_id": "P24", "arm": ARM, "topic": "toxicity_organ", "term": "Hepatobiliary disorders",
                  "period": "mobilisation to day 100", "value": "fatal"},
-                {"patient_id": "P01", "arm": ARM, "topic": "baseline", "term": "age_years", "period": "baseline",
-                 "number": 21.0},
-                {"patient_id": "P02", "arm": ARM, "topic": "baseline", "term": "age_years", "period": "baseline",
-                 "number": 47.0},
             ],
             PATIENT_VALUES,
         ),
@@ -168,7 +166,7 @@ def analysis_of(**changes: Any) -> Analysis:
         ),
         flow=from_rows(
             [
-                {"step": step, "population": step, "arm": ARM, "n": n, "n_left_out": left, "reason": "withdrew" if left else ""}
+                {"step": step, "population": step, "arm": ARM, "n": n, "n_left_out": left, "reason": f"withdrew: {left}" if left else ""}
                 for step, n, left in steps
             ],
             FLOW,
@@ -268,7 +266,7 @@ def test_published_numbers_stand_beside_ours_with_a_verdict(folder: Path) -> Non
     table = pl.read_csv(folder / "tables" / "published.csv", infer_schema=False)
     assert table["Verdict"].to_list() == ["agrees", "differs", "not reproducible"]
     assert table["This analysis"][0] == "69.6, lower limit 46.6, upper limit 84.2"
-    assert table["Remark"][2] == "only the range is printed"
+    assert table["Reason, remark"][2] == "only the range is printed"
     assert table["Source"].to_list() == ["[1]", "", ""]
 
 
@@ -396,6 +394,9 @@ def test_a_shared_report_hides_small_counts_and_what_reveals_them(shared: Path) 
     # 24 - 14 - 8 = 2 would give fatal and not stated away, one each
     moderate = rows.row(by_predicate=pl.col("term") == "worst_severity: moderate", named=True)
     assert moderate["estimate"] == "hidden"
+    flow = (shared / "tables" / "flow.csv").read_text(encoding="utf-8")
+    assert "withdrew: <5" in flow
+    assert ",25," not in flow  # 26 and 25 beside each other would tell it
     # 24 infused and 23 analysed would give the one death away
     assert rows.filter(pl.col("estimand") == "as_published")["n"].to_list() == ["hidden", "hidden"]
     assert rows.filter(pl.col("population") == "survivors")["n"].to_list() == ["hidden"]

@@ -8,9 +8,9 @@ from typing import Any
 
 from ahsct.analysis import Analysis
 from ahsct.definitions import INTERCURRENT_EVENTS, Definition
-from ahsct.report.formats import and_list, interval, percent, time_words
+from ahsct.report.formats import MARK_WORDS, and_list, interval, percent, time_words
 from ahsct.report.share import count_text
-from ahsct.report.tables import Row, Table, counts_text, estimate_text, text_table
+from ahsct.report.tables import Row, Table, counts_text, estimate_text, note_parts, text_table
 from ahsct.report.words import endpoint_label, estimand_label, estimand_rows
 from ahsct.vocabulary import DAYS_PER_YEAR
 
@@ -19,15 +19,14 @@ _HEADLINES = ("survival_probability", "cumulative_incidence")
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One way of counting: the estimate, its intervals (text, method) in order, its counts in words."""
+    """One way of counting: the estimate, its intervals (text, method, mark) in order, its counts in words."""
 
     label: str
     standing: str
     estimate: str
-    intervals: tuple[tuple[str, str], ...]
+    intervals: tuple[tuple[str, str, str], ...]
     counts: str
     notes: tuple[str, ...]
-    mark: str
 
 
 def headline_rows(rows: Sequence[Row], definition: Definition) -> list[Row]:
@@ -66,10 +65,13 @@ def _answer(group: list[Row], definition: Definition, has_arms: bool) -> Answer:
         label=f"{label} ({first['arm']})" if has_arms else label,
         standing="not an estimand" if known and not known[0].is_estimand else "",
         estimate=estimate_text(first),
-        intervals=tuple((interval(row), row["method"]) for row in group if not row.get("hidden")),
+        intervals=tuple(
+            (interval(row), row["method"], MARK_WORDS.get(row["mark"] or "", ""))
+            for row in group
+            if not row.get("hidden")
+        ),
         counts=counts,
-        notes=tuple(dict.fromkeys(row["note"] for row in group if row["note"])),
-        mark=first["mark"] or "",
+        notes=tuple(note_parts([{**row, "mark": None} for row in group])),
     )
 
 

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ahsct.definitions import Definition
-from ahsct.report.formats import MARK_WORDS, interval, time_words
-from ahsct.report.tables import Row, Table, counts_text, estimate_text, risk_text, text_table
+from ahsct.report.formats import interval, time_words
+from ahsct.report.tables import (
+    NOTE,
+    Row,
+    Table,
+    counts_text,
+    estimate_text,
+    footnotes,
+    note_parts,
+    risk_text,
+    text_table,
+)
 from ahsct.report.words import component_words, endpoint_label, estimand_label
 
 
@@ -25,6 +35,7 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
         row["component"] not in ("composite", None) for row in rows
     )
     has_arms = len({row["arm"] for row in rows}) > 1
+    cells, notes = footnotes([note_parts(group) for group in groups.values()])
     printed = [
         (
             ", ".join(
@@ -41,19 +52,15 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
             *(_interval(group, place) for place in (0, 1)),
             counts_text(group[0]),
             risk_text(group[0]),
-            "; ".join(
-                dict.fromkeys(
-                    text for row in group for text in (MARK_WORDS.get(row["mark"] or ""), row["note"]) if text
-                )
-            ),
+            note,
         )
-        for group in groups.values()
+        for group, note in zip(groups.values(), cells, strict=True)
     ]
     columns = (
         "At, counted", "Arm", "Group", "Estimate", "Interval", "Second interval",
-        "Events", "At risk, censored", "Note",
+        "Events", "At risk, censored", NOTE,
     )  # fmt: skip
-    return text_table(id, caption, columns, printed)
+    return text_table(id, caption, columns, printed, notes=notes)
 
 
 def _free_of(row: Row) -> str:

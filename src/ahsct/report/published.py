@@ -53,17 +53,16 @@ def published_table(published: pl.DataFrame, rows: Sequence[Row]) -> Table | Non
                 _published_text(first),
                 ours,
                 verdict,
-                reason,
-                _text(first, "notes"),
+                "; ".join(part for part in (reason, _text(first, "notes")) if part),
                 f"{place}{_text(first, 'quote_locator')}".strip(),
             )
         )
     return text_table(
         "published",
         "Published numbers, and the same numbers from this analysis",
-        ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason", "Remark", "Source"),
+        ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason, remark", "Source"),
         printed,
-        notes=list(sources),
+        notes=[(f"[{place}]", source) for source, place in sources.items()],
     )
 
 
@@ -72,9 +71,9 @@ def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
     first = lines[0]
     selecting = [line for line in lines if _text(line, "our_endpoint")]
     if _text(first, "reproduced") == "not reproducible":
-        return "not reproducible", "", "the tables hold nothing to compute it from"
+        return "not reproducible", "", "" if _text(first, "notes") else "no data to compute it from"
     if not selecting:
-        return "shown", "", "stated on this page, not compared"
+        return "shown", "", ""
     by_target: dict[tuple[str, ...], list[Row]] = {}
     for line in selecting:
         by_target.setdefault((*(_text(line, f"our_{n}") for n in _SELECTORS), _text(line, "our_time_years")), []).append(line)  # fmt: skip
@@ -96,7 +95,8 @@ def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
         if differing:
             agrees = False
             reasons.append(f"{and_list([words(name) for name in differing])} not as printed")
-        reasons.append(row["method"])
+        if any(_text(line, "our_which") in ("lower", "upper") for line in target):
+            reasons.append(f"interval: {row['method']}")
     if not agrees and not said:
         return "not found", "", "; ".join(dict.fromkeys(reasons))
     return ("agrees" if agrees else "differs"), ", ".join(said), "; ".join(dict.fromkeys(reasons))
@@ -133,11 +133,7 @@ def _our_text(line: Row, row: Row) -> str:
 def _published_text(line: Row) -> str:
     low, high = _text(line, "ci_low"), _text(line, "ci_high")
     level = f" ({_text(line, 'ci_level') or '95'} % CI {low}–{high})" if low and high else ""
-    unit = (
-        _text(line, "unit")
-        .replace("percent", "%")
-        .replace("month", "", 1 if _text(line, "unit") == "month" else 0)
-    )
+    unit = "" if _text(line, "unit") in ("month", "EDSS") else _text(line, "unit").replace("percent", "%")
     return f"{_text(line, 'estimate')} {unit}{level}".strip()
 
 

@@ -8,17 +8,13 @@ import polars as pl
 
 from ahsct.analysis import Analysis
 from ahsct.report.formats import MARK_WORDS, number, share_of
-from ahsct.report.share import count_text, printed_steps
+from ahsct.report.share import count_text, printed_steps, without_small_counts
 from ahsct.report.tables import Row, Table, estimate_text, text_table
 from ahsct.report.words import endpoint_label, population_words, words
 
 _SEVERITIES = ("mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
-_UNITS = {
-    "age_years": "years",
-    "disease_duration_years": "years",
-    "edss": "EDSS",
-    "prior_dmt_n": "patients",
-}
+_LISTS = {"ms_course": "Course", "sex": "Sex"}
+_CODES = {"sex: F": "female", "sex: M": "male", "sex: U": "not stated"}
 _BASELINE = {
     "age_years": "Age, years",
     "edss": "EDSS",
@@ -39,12 +35,12 @@ def flow_table(analysis: Analysis, *, share: bool) -> Table | None:
         for row, count in zip(steps.iter_rows(named=True), printed, strict=True):
             rows.append(
                 (
-                    words(row["step"]),
+                    words(row["step"]).capitalize(),
                     str(arm),
                     population_words(row["population"]),
                     "hidden" if count is None else str(count),
                     count_text(row["n_left_out"], share=share),
-                    row["reason"],
+                    without_small_counts(words(row["reason"]), share=share),
                 )
             )
     if len({row[1] for row in rows}) == 1:
@@ -57,21 +53,21 @@ def flow_table(analysis: Analysis, *, share: bool) -> Table | None:
     )
 
 
-def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> Table | None:
+def baseline_table(analysis: Analysis, rows: Sequence[Row]) -> Table | None:
     """Return the baseline characteristics: medians with their ranges, counts with their denominators."""
     has_arms = len({row["arm"] for row in rows}) > 1
     printed = []
-    for row in rows:
+    for row in (row for row in rows if row["statistic"] not in ("minimum", "maximum")):
         term, subject = row["term"] or "", (row["term"] or "").split(": ")
         name = _BASELINE.get(term) or (
-            f"{words(subject[0]).replace('ms course', 'Course').replace('sex', 'Sex')}: {subject[-1]}"
+            f"{_LISTS.get(subject[0], words(subject[0]).capitalize())}: {_CODES.get(term, subject[-1])}"
             if len(subject) > 1
             else words(term)
         )
         if row["statistic"] == "date":
             value = row["note"] or ""
         elif row.get("hidden"):
-            value = row["hidden"] if row["hidden"] != "hidden" else "hidden"
+            value = row["hidden"]
         elif row["statistic"] == "count" and ": " in term and row["estimate"] is not None:
             value = share_of(int(row["estimate"]), row["n"])
         elif row["statistic"] == "median":
@@ -84,7 +80,7 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> T
                 name,
                 row["arm"] if has_arms else "",
                 value,
-                _range(analysis, row, share=share) if row["statistic"] == "median" else "",
+                _range(analysis, rows, row) if row["statistic"] == "median" else "",
                 f"{row['n']}" if row["statistic"] == "median" and row["n"] is not None else "",
                 MARK_WORDS.get(row["mark"] or "", ""),
             )
@@ -97,19 +93,19 @@ def baseline_table(analysis: Analysis, rows: Sequence[Row], *, share: bool) -> T
     )
 
 
-def _range(analysis: Analysis, row: Row, *, share: bool) -> str:
+def _range(analysis: Analysis, rows: Sequence[Row], row: Row) -> str:
+    """Return the smallest and the largest value, from their own rows of results."""
     if analysis.study.data_kind == "reconstructed":
         return "not published"
-    if share:
+    ends = [
+        other
+        for statistic in ("minimum", "maximum")
+        for other in rows
+        if (other["statistic"], other["term"], other["arm"]) == (statistic, row["term"], row["arm"])
+    ]
+    if any(end.get("hidden") for end in ends):
         return "hidden"
-    found = analysis.outcomes.patient_values.filter(
-        (pl.col("topic") == "baseline")
-        & (pl.col("term") == (row["term"] or ""))
-        & (pl.col("arm") == row["arm"])
-        & pl.col("number").is_not_null()  # a patient without a value has no place in the range
-    )["number"].to_list()
-    unit: str = _UNITS.get(row["term"] or "", "")
-    return f"{number(min(found), unit)}–{number(max(found), unit)}" if found else ""
+    return "–".join(number(end["estimate"], end["unit"]) for end in ends if end["estimate"] is not None)
 
 
 def evaluability_table(analysis: Analysis, *, share: bool) -> Table | None:
@@ -126,7 +122,7 @@ def evaluability_table(analysis: Analysis, *, share: bool) -> Table | None:
         (
             endpoint_label(analysis.definition, row["endpoint"]),
             "nobody can be evaluated" if row["is_everybody"] else count_text(row["patients"], share=share),
-            row["reason"],
+            without_small_counts(row["reason"], share=share),
         )
         for row in counted
     ]
@@ -158,6 +154,7 @@ def scans_left_out_table(analysis: Analysis, *, share: bool) -> Table | None:
         f"The {len(rows)} scans after infusion that the re-baseline rule does not count",
         ("Patient", "Day from time zero", "Lesions on it", "Note"),
         rows,
+        is_grid=True,
     )
 
 
@@ -175,7 +172,7 @@ def organ_table(analysis: Analysis, *, share: bool) -> Table | None:
         "Patients by organ class and worst severity, from mobilisation to day 100",
         ("Organ class", *(severity.capitalize() for severity in _SEVERITIES)),
         rows,
-        is_wide=True,
+        is_grid=True,
     )
 
 
@@ -192,7 +189,9 @@ def deaths_table(analysis: Analysis, *, share: bool) -> Table | None:
         )
         for row in analysis.outcomes.patient_values.filter(pl.col("topic") == "death").iter_rows(named=True)
     ]
-    return text_table("deaths", "Deaths", ("Patient", "Days from infusion", "Cause", "Note"), rows)
+    return text_table(
+        "deaths", "Deaths", ("Patient", "Days from infusion", "Cause", "Note"), rows, is_grid=True
+    )
 
 
 def disability_events_table(analysis: Analysis, *, share: bool) -> Table | None:
@@ -221,4 +220,5 @@ def disability_events_table(analysis: Analysis, *, share: bool) -> Table | None:
         "Every confirmed worsening, its relation to relapses (RAW, PIRA) and the MRI activity around it",
         ("Patient", "Measure", "Day", "From → to", "Confirmed on day", "Relation", "MRI activity"),
         rows,
+        is_grid=True,
     )

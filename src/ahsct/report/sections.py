@@ -23,7 +23,7 @@ from ahsct.report.section_tables import (
     scans_left_out_table,
 )
 from ahsct.report.tables import Row, Table, estimate_table
-from ahsct.report.words import component_words, endpoint_label, population_words, words
+from ahsct.report.words import component_words, endpoint_label, estimand_label, words
 
 SHARED = "Left out of this shared version, because it would show single patients."
 
@@ -99,8 +99,8 @@ _WORDS = {
     "edss": "EDSS",
     "prior_dmt": "Earlier disease-modifying treatment",
     "ms_course": "Course of the disease",
-    "plain": "Plain median of the survivors",
-    "reverse_kaplan_meier": "Median by reverse Kaplan–Meier",
+    "plain": "Time followed, plainly",
+    "reverse_kaplan_meier": "Time followed, by reverse Kaplan–Meier",
     "total": "Total time followed",
     "before": "Before mobilisation",
     "after": "After infusion",
@@ -113,6 +113,7 @@ _WORDS = {
     "edss_worsening": "Confirmed EDSS worsening",
     "crude": "Crude proportion",
 }
+_SAID = ("mixed_model", "person_years")  # the method and the unit say so
 _SCANS = {
     "after": "After, scans that count (from the re-baseline on)",
     "after_all": "After, every scan after infusion",
@@ -135,9 +136,9 @@ def sections(
         pictures = figures_of(id, figures)
         if id == "flow" and pictures:
             tables = []  # the boxes say the same, and their numbers stand behind them
-        missing = [] if tables or pictures else [_why_empty(analysis, endpoints)]
-        if share and id in ("courses", "evaluability"):
-            missing = [SHARED] if id == "courses" else missing
+        missing = [] if tables or pictures else [_why_empty(analysis, id, endpoints)]
+        if share and id == "courses":
+            missing = [SHARED]
         made.append(
             Section(
                 id=id,
@@ -161,16 +162,19 @@ def figures_of(place: str, figures: Mapping[str, Drawing]) -> tuple[tuple[str, D
 def row_label(row: Row) -> str:
     """Return what one row of results is about, in words."""
     endpoint, term, component = row["endpoint"], row["term"], row["component"]
-    name = (_SCANS.get(term) if endpoint == "mri" else None) or _WORDS.get(term or "")
-    if name is None:
-        name = words(term).replace(": ", ": ").capitalize() if term else words(endpoint).capitalize()
-        if term and endpoint == "treatment":
-            name = term
-    parts = [name]
+    about, _, detail = (term or "").partition(": ")
+    name = (_SCANS.get(about) if endpoint == "mri" else None) or _WORDS.get(about)
+    if endpoint == "treatment" and term:
+        name, detail = term, ""
+    elif name is None:
+        name = words(about or endpoint).capitalize()
+    parts = [f"{name}: {detail}" if detail else name]
     if component and component != "composite":
         parts.append(component_words(component))
     statistic = words(row["statistic"])
-    if statistic not in ("proportion", "count") or endpoint in ("mri", "relapses"):
+    is_plain = row["statistic"] in ("proportion", "count") and endpoint not in ("mri", "relapses")
+    is_said = any(word in name.casefold() for word in statistic.split()) or row["statistic"] in _SAID
+    if not is_plain and not is_said:
         parts.append(statistic)
     if row["sided"] != "two":
         parts.append("one-sided bound")
@@ -180,7 +184,7 @@ def row_label(row: Row) -> str:
     unit = {"scan": "scans", "patient": "patients", "patient_year": "patient-years"}[row["unit_of_analysis"]]
     if endpoint == "mri":
         return f"{text}, {unit}"
-    return f"{text} ({population_words(row['population'])})" if row["population"] else text
+    return f"{text} ({words(row['population'])})" if row["population"] else text
 
 
 def _tables(id: str, analysis: Analysis, rows: Sequence[Row], *, share: bool) -> list[Table | None]:
@@ -190,7 +194,7 @@ def _tables(id: str, analysis: Analysis, rows: Sequence[Row], *, share: bool) ->
         baseline = [row for row in rows if row["endpoint"] == "baseline"]
         criteria = [row for row in rows if row["endpoint"] == "entry_criteria"]
         return [
-            baseline_table(analysis, baseline, share=share),
+            baseline_table(analysis, baseline),
             estimate_table("entry-criteria", "Entry criteria met", criteria, _with_criterion(analysis.definition)),
         ]  # fmt: skip
     counted: dict[str, Callable[..., Table | None]] = {
@@ -244,24 +248,36 @@ def _activity_tables(definition: Definition, rows: Sequence[Row]) -> list[Table 
         milestone_table("activity-components", f"{name}: free of each component", components, definition),
         milestone_table("activity-endpoints", "The other endpoints at each milestone", others, definition),
         estimate_table(
-            "activity-ever", "Patients with an event at any time, and median times", rest, _ever_label(definition)
+            "activity-median",
+            "Median time to the event",
+            [row for row in rest if row["statistic"] == "median_time"],
+            _ever_label(definition),
         ),
-    ]  # fmt: skip
+        estimate_table(
+            "activity-ever",
+            "Patients with an event at any time",
+            [row for row in rest if row["statistic"] != "median_time"],
+            _ever_label(definition),
+        ),
+    ]
 
 
 def _ever_label(definition: Definition) -> Callable[[Row], str]:
     def label(row: Row) -> str:
         component = row["component"] or "composite"
-        what = "any component" if component == "composite" else component_words(component)
-        way = next((e.label for e in definition.estimands if e.id == row["estimand"]), words(row["estimand"]))
-        statistic = "ever with an event" if row["statistic"] == "n_with_event" else words(row["statistic"])
-        return f"{endpoint_label(definition, row['endpoint'])}, {what}: {statistic} ({way.split(':')[0]})"
+        what = "" if component == "composite" else f", {component_words(component)}"
+        way = estimand_label(definition, row["estimand"]).split(":")[0]
+        known = row["statistic"] in ("median_time", "n_with_event")
+        statistic = "" if known else f": {words(row['statistic'])}"
+        return f"{endpoint_label(definition, row['endpoint'])}{what}{statistic} ({way})"
 
     return label
 
 
-def _why_empty(analysis: Analysis, endpoints: Sequence[str]) -> str:
+def _why_empty(analysis: Analysis, id: str, endpoints: Sequence[str]) -> str:
     """Return the reason that the outcomes give for an empty section."""
+    if id == "evaluability":
+        return "No outcome and no patient is listed as not evaluable."
     found = analysis.outcomes.not_evaluable.filter(pl.col("endpoint").is_in(list(endpoints)))
     reasons = list(dict.fromkeys(found["reason"].to_list()))
     if reasons:

@@ -21,6 +21,7 @@ _MONTHS_PER_YEAR = 12
 _DAYS_PER_MONTH = 365.25 / 12
 _COUNTS = ("n", "n_events", "n_at_risk", "n_censored", "n_not_evaluable")
 _NUMBERS = ("estimate", "std_error", "lower", "upper", "df", "p_value", "person_years", "mc_error")
+_SMALL_NUMBER = re.compile(r"\b[1-4]\b")
 _HIDDEN_NOTE = "note left out: it may hold a small count"
 
 
@@ -32,6 +33,17 @@ def is_small(count: int | None) -> bool:
 def count_text(count: int, *, share: bool) -> str:
     """Return a count, or "<5" where it may not be shown."""
     return SMALL if share and is_small(count) else str(count)
+
+
+def without_small_counts(text: str, *, share: bool) -> str:
+    """Return a text in which no number of 1 to 4 stands when it is shared.
+
+    Examples
+    --------
+    >>> without_small_counts("left out: treatment_death: 1", share=True)
+    'left out: treatment_death: <5'
+    """
+    return _SMALL_NUMBER.sub(SMALL, text) if share else text
 
 
 def mask_results(results: pl.DataFrame) -> pl.DataFrame:
@@ -92,6 +104,8 @@ def _all_infused(rows: list[dict[str, Any]], arm: str) -> int | None:
 
 def _why_hidden(row: Mapping[str, Any], n_infused: int | None) -> str:
     events, n = row["n_events"], row["n"]
+    if row["statistic"] in ("minimum", "maximum"):
+        return "hidden: the value of a single patient"
     if row["statistic"] == "count" and row["estimate"] is not None and events is None:
         events = int(row["estimate"])
     if is_small(events) or (row["statistic"] == "count" and is_small(n)):
@@ -129,7 +143,7 @@ def _mask(row: dict[str, Any], reason: str) -> dict[str, Any]:
     masked = dict(row, hidden=reason)
     if row["statistic"] == "date":
         masked["note"] = (row["note"] or "")[:7]
-    elif row["note"] and (reason or re.search(r"\b[1-4]\b", row["note"])):
+    elif row["note"] and (reason or _SMALL_NUMBER.search(row["note"])):
         masked["note"] = _HIDDEN_NOTE
     for name in _COUNTS:
         if reason or is_small(row[name]):

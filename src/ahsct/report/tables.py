@@ -12,6 +12,9 @@ from ahsct.report.formats import MARK_WORDS, interval, out_of, p_value, quantity
 from ahsct.report.share import SMALL
 
 Row = Mapping[str, Any]
+NOTE = "Note"
+EVERY_ROW = "Every row"
+_LONG = 8  # rows; a longer table stays a grid on a phone, because its stack would never end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +25,22 @@ class Table:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    is_wide: bool = False  # scrolls inside its own box instead of being stacked on a phone
+    notes: tuple[tuple[str, str], ...] = ()  # (key, text): keys stand in the cells
+    is_grid: bool = False  # short cells: on a phone it stays a grid that scrolls in its own box, not a stack
 
     @property
     def frame(self) -> pl.DataFrame:
-        """The printed cells as a frame, for the CSV beside the page."""
-        return pl.DataFrame(
-            {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)},
-            schema=dict.fromkeys(self.columns, pl.String),
-        )
+        """The printed cells as a frame for the CSV beside the page, its notes written out."""
+        texts = dict(self.notes)
+        cells = {name: [row[place] for row in self.rows] for place, name in enumerate(self.columns)}
+        if NOTE in cells or EVERY_ROW in texts:
+            keys = cells.get(NOTE, [""] * len(self.rows))
+            every = [texts[EVERY_ROW]] if EVERY_ROW in texts else []
+            cells[NOTE] = [
+                "; ".join([*every, *(texts.get(key, key) for key in cell.split(", ") if key)])
+                for cell in keys
+            ]
+        return pl.DataFrame(cells, schema=dict.fromkeys(cells, pl.String))
 
 
 def text_table(
@@ -40,8 +49,8 @@ def text_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    notes: Sequence[str] = (),
-    is_wide: bool = False,
+    notes: Sequence[tuple[str, str]] = (),
+    is_grid: bool = False,
 ) -> Table | None:
     """Return a table of texts without the columns that are empty in every row; None without rows."""
     if not rows:
@@ -53,7 +62,7 @@ def text_table(
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
         notes=tuple(notes),
-        is_wide=is_wide,
+        is_grid=is_grid or len(rows) > _LONG,
     )
 
 
@@ -63,6 +72,7 @@ def estimate_table(id: str, caption: str, rows: Sequence[Row], label: Callable[[
     `label` names a row; arm and subgroup are added where there is more than one.
     """
     has_arms = len({row["arm"] for row in rows}) > 1
+    cells, notes = footnotes([note_parts([row]) for row in rows])
     printed = [
         (
             " · ".join(
@@ -76,12 +86,12 @@ def estimate_table(id: str, caption: str, rows: Sequence[Row], label: Callable[[
             risk_text(row),
             p_value(row["p_value"]) if row["p_value"] is not None else "",
             row["method"],
-            "; ".join(part for part in (MARK_WORDS.get(row["mark"] or ""), row["note"]) if part),
+            note,
         )
-        for row in rows
+        for row, note in zip(rows, cells, strict=True)
     ]
-    columns = ("", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", "Note")
-    return text_table(id, caption, columns, printed)
+    columns = ("Quantity", "Estimate", "Interval", "Counts", "At risk, censored", "p", "Method", NOTE)
+    return text_table(id, caption, columns, printed, notes=notes)
 
 
 def estimate_text(row: Row) -> str:
@@ -123,3 +133,33 @@ def risk_text(row: Row) -> str:
         if row[name] is not None and not row.get("hidden")
     ]
     return ", ".join(parts)
+
+
+def note_parts(rows: Sequence[Row]) -> list[str]:
+    """Return the marks and notes of rows that share a line, each once."""
+    parts = [MARK_WORDS.get(row["mark"] or "", "") for row in rows]
+    parts += [part for row in rows for part in (row["note"] or "").split("; ")]
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+def footnotes(notes: Sequence[Sequence[str]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the keys that stand in each row, and the notes by key; what all rows share is said once.
+
+    Examples
+    --------
+    >>> footnotes([["illustration", "crude"], ["illustration"]])
+    (['a', ''], [('Every row', 'illustration'), ('a', 'crude')])
+    """
+    if not notes:
+        return [], []
+    texts = list(dict.fromkeys(text for row in notes for text in row))
+    shared = [text for text in texts if len(notes) > 1 and all(text in row for row in notes)]
+    keys = {text: _key(place) for place, text in enumerate(text for text in texts if text not in shared)}
+    cells = [", ".join(keys[text] for text in row if text in keys) for row in notes]
+    every = [(EVERY_ROW, "; ".join(shared))] if shared else []
+    return cells, [*every, *((key, text) for text, key in keys.items())]
+
+
+def _key(place: int) -> str:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return letters[place] if place < 26 else letters[place // 26 - 1] + letters[place % 26]

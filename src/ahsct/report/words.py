@@ -166,7 +166,9 @@ def estimand_rows(definition: Definition) -> tuple[tuple[str, ...], list[tuple[s
         ),
         ("Mark", *("" if mark is None else f"{mark.mark}: {mark.note}" for mark in marks)),
     ]  # fmt: skip
-    return ("Attribute", *(estimand.label for estimand in estimands)), [row for row in rows if any(row[1:])]
+    return ("Attribute", *(estimand.label.split(":")[0] for estimand in estimands)), [
+        row for row in rows if any(row[1:])
+    ]
 
 
 def handling_words(estimand: Estimand, event: str) -> tuple[str, str, str, str]:
