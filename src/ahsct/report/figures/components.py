@@ -12,7 +12,7 @@ from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
 from ahsct.report.style import INK, LINES, SMALL, SOFT, WIDTH
 
-_LEFT, _RIGHT, _PLOT, _STEP = 62.0, 14.0, 92.0, 146.0
+_LEFT, _RIGHT, _PLOT, _STEP = 68.0, 14.0, 92.0, 146.0
 WITHOUT = {
     "relapse": "No relapse",
     "mri_activity": "No MRI activity",

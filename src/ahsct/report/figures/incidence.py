@@ -19,7 +19,7 @@ from ahsct.report.figures.wording import percent, spoken
 from ahsct.report.style import INK, LINES, SMALL, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
 
-_LEFT, _RIGHT, _PLOT = 62.0, 14.0, 190.0
+_LEFT, _RIGHT, _PLOT = 68.0, 14.0, 190.0
 _TOPS = {0.05: 5, 0.1: 5, 0.2: 4, 0.3: 3, 0.5: 5, 1.0: 4}  # ends of the vertical axis, steps of its labels
 
 
