@@ -17,6 +17,7 @@ from ahsct.report.figures.risk_table import (
 )
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import limits_of, percent, spoken, wrapped
 from ahsct.report.style import LINES, SMALL, SOFT, WIDTH
@@ -113,9 +114,8 @@ def draw_curve(
             draw_steps(plot, line, start=1.0, color=color, dash=dash, is_filled=dash == "-")
         plot.set_xlim(0, end * 1.02)
         plot.set_ylim(0, 1.02)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-        plot.set_xlabel(f"Years from {time_zero}", fontsize=SMALL)
+        mark_y(plot, [0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        mark_x(plot, at, name=f"Years from {time_zero}")
         scale = (WIDTH - _LEFT - _RIGHT) / (end * 1.02)
         draw_risk_table(area, blocks, top=table_top, x=[_LEFT + t * scale for t in at])
         return finish(
