@@ -11,6 +11,7 @@ import polars as pl
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import largest, result_rows, smallest, topic
 from ahsct.report.figures.sample import evenly, sample_sentence
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks
 from ahsct.report.figures.wording import limits_of, plural, spoken, wrapped
 from ahsct.report.style import BLUE, GREY, INK, PALE, SMALL, SOFT, WIDTH
@@ -89,9 +90,8 @@ def draw_brain_volume(
             _fitted(plot, fit, break_years, end)
         plot.set_xlim(start * 1.02, end * 1.02)
         at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_xlabel(f"Years from {TIME_ZERO[time_zero]}", fontsize=SMALL)
-        plot.set_ylabel("Brain volume, change in %", fontsize=SMALL)
+        mark_x(plot, at, name=f"Years from {TIME_ZERO[time_zero]}")
+        mark_y(plot, name="Brain volume, change in %")
         if n_rows:
             _norms(figure, fit["late"], bands, top=top + _PLOT + 58)
         return finish(
@@ -209,7 +209,6 @@ def _norms(figure: Any, late: dict[str, Any], bands: dict[str, _Band], *, top: f
         plot.text(min(ends) - 0.05 * spread, i - 0.24, word, fontsize=SMALL, color=INK, va="center_baseline")
     plot.set_xlim(min(ends) - 0.05 * spread, max(ends) + 0.05 * spread)
     plot.set_ylim(len(bands) + 0.55, -0.55)
-    plot.set_yticks([])
     plot.axvline(0, color=PALE, linewidth=0.8, zorder=0)
     plot.spines["left"].set_visible(False)
-    plot.set_xlabel("% a year", fontsize=SMALL)
+    mark_x(plot, name="% a year")

@@ -8,11 +8,12 @@ from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.risk_table import counts_at
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
 from ahsct.report.style import INK, LINES, SMALL, SOFT, WIDTH
 
-_LEFT, _RIGHT, _PLOT, _STEP = 62.0, 14.0, 92.0, 146.0
+_LEFT, _RIGHT, _PLOT, _STEP = 68.0, 14.0, 92.0, 146.0
 WITHOUT = {
     "relapse": "No relapse",
     "mri_activity": "No MRI activity",
@@ -86,8 +87,8 @@ def draw_components(
                 )
             plot.set_xlim(0, end * 1.02)
             plot.set_ylim(0, 1.06)
-            plot.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-            plot.set_xticks(at, [f"{t:g}" for t in at])
+            mark_y(plot, [0, 0.5, 1], ["0 %", "50 %", "100 %"])
+            mark_x(plot, at)
             area.text(
                 _LEFT + 6, top - 6, f"{word}: {' and '.join(heights)} at {milestone_years:.3g} years",
                 fontsize=SMALL, fontweight="bold", va="center_baseline",

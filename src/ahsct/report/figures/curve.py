@@ -17,11 +17,12 @@ from ahsct.report.figures.risk_table import (
 )
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import limits_of, percent, spoken, wrapped
 from ahsct.report.style import LINES, SMALL, SOFT, WIDTH
 
-_LEFT, _RIGHT, _PLOT = 62.0, 14.0, 210.0
+_LEFT, _RIGHT, _PLOT = 68.0, 14.0, 210.0
 
 
 def draw_curve(
@@ -80,16 +81,20 @@ def draw_curve(
         for (arm, estimand), _ in shown
     ]
     end = max(largest(rows["time_years"]), 0.25)
+    values = [_value(line, milestone_years, results, endpoint, component) for line in shown]
     keys = [
-        _key_lines(name, line, milestone_years, results, endpoint, component)
-        for name, line in zip(names, shown, strict=True)
+        [
+            *((text, "normal") for text in wrapped(name, WIDTH - 46, SMALL)),
+            *((text, "bold") for text in wrapped(value, WIDTH - 46, SMALL * 1.1)),
+        ]
+        for name, value in zip(names, values, strict=True)
     ]
     top = 6 + sum(14 * len(lines) + 4 for lines in keys) + 6
     widest = max(int(largest(line["n_at_risk"])) for _, line in shown)
     at = breaks(end, room=WIDTH - _LEFT - _RIGHT, label=max(24, 6.5 * len(str(widest)) + 8))
     tables = [counts_at(line, at) for _, line in shown]
     blocks = [
-        Block(label=_first(name), color=color, counts=counts)
+        Block(label=_heading(name), color=color, counts=counts)
         for name, (color, _), counts in zip(names, LINES, tables, strict=False)
     ]
     table_top = top + _PLOT + 46
@@ -98,16 +103,8 @@ def draw_curve(
         y = 12.0
         for (color, dash), lines in zip(LINES, keys, strict=False):
             area.plot([6, 30], [y, y], color=color, linestyle=dash, linewidth=2)
-            for i, text in enumerate(lines):
-                is_name = i < len(lines) - 1
-                area.text(
-                    36,
-                    y,
-                    text,
-                    fontsize=SMALL,
-                    va="center_baseline",
-                    fontweight="normal" if is_name else "bold",
-                )
+            for text, weight in lines:
+                area.text(36, y, text, fontsize=SMALL, fontweight=weight, va="center_baseline")
                 y += 14
             y += 4
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=_PLOT)
@@ -117,16 +114,15 @@ def draw_curve(
             draw_steps(plot, line, start=1.0, color=color, dash=dash, is_filled=dash == "-")
         plot.set_xlim(0, end * 1.02)
         plot.set_ylim(0, 1.02)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-        plot.set_xlabel(f"Years from {time_zero}", fontsize=SMALL)
+        mark_y(plot, [0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        mark_x(plot, at, name=f"Years from {time_zero}")
         scale = (WIDTH - _LEFT - _RIGHT) / (end * 1.02)
         draw_risk_table(area, blocks, top=table_top, x=[_LEFT + t * scale for t in at])
         return finish(
             figure,
             title=title or f"{spoken(endpoint).capitalize()} from {time_zero}",
             alt=" ".join(
-                [f"{' '.join(lines)}." for lines in keys]
+                [f"{name} {value}." for name, value in zip(names, values, strict=True)]
                 + [risk_sentence(name, counts) for name, counts in zip(names, tables, strict=True)]
             ),
             caption=_caption(shown[0][1], len(found) - len(shown), milestone_years),
@@ -142,21 +138,17 @@ def draw_curve(
         )
 
 
-def _key_lines(
-    name: str,
+def _value(
     line: tuple[tuple[str, ...], pl.DataFrame],
     milestone: float | None,
     results: pl.DataFrame | None,
     endpoint: str,
     component: str,
-) -> list[str]:
+) -> str:
     (arm, estimand), rows = line
     if milestone is None:
         last = rows.row(-1, named=True)
-        return [
-            *wrapped(name, WIDTH - 50, SMALL),
-            f"{percent(last['estimate'])} at {last['time_years']:.1f} years",
-        ]
+        return f"{percent(last['estimate'])} at {last['time_years']:.1f} years"
     found: list[dict[str, Any]] = []
     if results is not None:
         found = results.filter(
@@ -170,16 +162,12 @@ def _key_lines(
         ).to_dicts()
     value = percent(found[0]["estimate"] if found else value_at(rows, milestone, 1.0))
     limits = "; ".join(f"{limits_of(row, scale=100, decimals=1)} {row['method']}" for row in found)
-    return [
-        *wrapped(name, WIDTH - 50, SMALL),
-        *wrapped(
-            f"at {milestone:.3g} years {value}" + (f" ({limits})" if limits else ""), WIDTH - 50, SMALL * 1.08
-        ),
-    ]
+    return f"at {milestone:.3g} years {value}" + (f" ({limits})" if limits else "")
 
 
-def _first(name: str) -> str:
-    return wrapped(name, WIDTH - 20, SMALL * 1.1)[0]
+def _heading(name: str) -> str:
+    """Return the part of a label before its explanation, for the risk table."""
+    return wrapped(name.split(":")[0], WIDTH - 20, SMALL * 1.15)[0]
 
 
 def _caption(rows: pl.DataFrame, n_left_out: int, milestone: float | None) -> str:

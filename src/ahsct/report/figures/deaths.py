@@ -9,6 +9,7 @@ import polars as pl
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.key import Mark, draw_key
 from ahsct.report.figures.rows import largest, topic
+from ahsct.report.figures.ticks import mark_x
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import listed, plural
 from ahsct.report.style import GREY, INK, PURPLE, SKY, SMALL, SOFT, VERMILION, WIDTH
@@ -94,18 +95,21 @@ def draw_deaths(study: Study, patient_values: pl.DataFrame) -> Drawing | None:
             if rug.len() <= _MOST:
                 plot.scatter(rug.to_list(), [0.09] * rug.len(), marker="|", s=60, color=GREY, linewidths=0.9)
             plot.set_ylim(0, 1.05)
-            plot.set_yticks([])
             plot.spines["left"].set_visible(False)
             if is_early:
                 plot.set_xlim(first * 1.04, _EARLY)
                 plot.axvline(0, color=SOFT, linewidth=1)
-                plot.set_xticks([day for day in (-90, -60, -30, 0, 30, 60, 100) if day >= first])
-                plot.set_xlabel("Days from infusion", fontsize=SMALL)
+                mark_x(
+                    plot,
+                    [day for day in (-90, -60, -30, 0, 30, 60, 100) if day >= first],
+                    name="Days from infusion",
+                )
             else:
                 plot.set_xlim(_EARLY, end * 1.02)
                 at = [t for t in breaks(end / DAYS_PER_YEAR, room=width) if t * DAYS_PER_YEAR > _EARLY]
-                plot.set_xticks([t * DAYS_PER_YEAR for t in at], [f"{t:g}" for t in at])
-                plot.set_xlabel("Years from infusion", fontsize=SMALL)
+                mark_x(
+                    plot, [t * DAYS_PER_YEAR for t in at], [f"{t:g}" for t in at], name="Years from infusion"
+                )
         sentences = [f"day {day:.0f}, {cause}" for _, cause, day in deaths.iter_rows()]
         return finish(
             figure,

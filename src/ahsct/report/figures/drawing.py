@@ -69,9 +69,12 @@ def canvas(height: float) -> Iterator[Figure]:
 
 
 def axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes at a place given in points from the upper left corner."""
+    """Return axes without ticks, at a place given in points from the upper left corner."""
     full = figure.get_figheight() * 72
-    return figure.add_axes((left / WIDTH, 1 - (top + height) / full, width / WIDTH, height / full))
+    plot = figure.add_axes((left / WIDTH, 1 - (top + height) / full, width / WIDTH, height / full))
+    plot.set_xticks([])
+    plot.set_yticks([])
+    return plot
 
 
 def sheet(figure: Figure) -> Axes:

@@ -9,6 +9,7 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import largest
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural, short
 from ahsct.report.style import SMALL, SOFT, WIDTH
@@ -51,7 +52,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
         grid, names, high = *_patients(cells, n_periods), 10.0
     top, height = 40.0, len(names) * _ROW
     with canvas(top + height + 40) as figure:
-        _scale(figure_axes := axes(figure, left=_LEFT, top=10, width=160, height=9), high)
+        _scale(axes(figure, left=_LEFT, top=10, width=160, height=9), high)
         sheet(figure).text(
             _LEFT + 170,
             15,
@@ -67,12 +68,9 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
         plot.axvline(0, color=SOFT, linewidth=1.2)
         plot.set_xlim(_BACK, edges[-1])
         plot.set_ylim(len(names), 0)
-        plot.set_yticks(np.arange(len(names)) + 0.5, names)
-        plot.tick_params(axis="y", length=0)
+        mark_y(plot, [i + 0.5 for i in range(len(names))], names, is_ticked=False)
         at = breaks(edges[-1], room=WIDTH - _LEFT - _RIGHT)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_xlabel(f"Years from {TIME_ZERO[time_zero]}", fontsize=SMALL)
-        figure_axes.tick_params(length=0)
+        mark_x(plot, at, name=f"Years from {TIME_ZERO[time_zero]}")
         first = cells.group_by("patient_id", maintain_order=True).agg(
             pl.first("edss").alias("first"), pl.last("edss").alias("last")
         )
@@ -128,7 +126,7 @@ def _scale(plot: Axes, high: float) -> None:
     edges = np.linspace(0, high, 21)
     plot.pcolormesh(edges, [0, 1], edges[None, :-1], cmap="viridis_r", vmin=0, vmax=high)
     ticks = [0, high / 2, high]
-    plot.set_xticks(ticks, [f"{100 * t:g} %" for t in ticks] if high == 1 else [f"{t:g}" for t in ticks])
-    plot.set_yticks([])
+    labels = [f"{100 * t:g} %" for t in ticks] if high == 1 else [f"{t:g}" for t in ticks]
+    mark_x(plot, ticks, labels, is_ticked=False)
     for spine in plot.spines.values():
         spine.set_visible(False)

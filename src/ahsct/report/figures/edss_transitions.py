@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, years_from_zero, zero_days
 from ahsct.report.style import INK, SMALL, SOFT, WIDTH
 
@@ -152,12 +153,16 @@ def _matrix(plot: Axes, name: str, cells: pl.DataFrame, *, is_left: bool) -> Non
                     color="white" if n > 0.75 * most else INK,
                 )  # fmt: skip
     plot.set_ylim(len(BANDS), 0)
-    plot.set_xticks([i + 0.5 for i in range(len(_AFTER))], _AFTER, rotation=90)
-    plot.set_yticks([i + 0.5 for i in range(len(BANDS))], BANDS)
-    plot.tick_params(length=0)
-    plot.set_title(name, fontsize=SMALL, fontweight="bold", loc="left", pad=5)
-    if is_left:
-        plot.set_ylabel("EDSS at baseline", fontsize=SMALL)
+    mark_x(plot, [i + 0.5 for i in range(len(_AFTER))], _AFTER, is_ticked=False, is_upright=True)
+    mark_y(
+        plot,
+        [i + 0.5 for i in range(len(BANDS))],
+        BANDS,
+        is_ticked=False,
+        room=44,
+        name="EDSS at baseline" * is_left,
+    )
+    plot.text(0, -0.4, name, fontsize=SMALL, fontweight="bold")
     for spine in plot.spines.values():
         spine.set_visible(False)
 

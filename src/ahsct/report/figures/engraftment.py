@@ -10,6 +10,7 @@ import polars as pl
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.sample import evenly, sample_sentence
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import zero_days
 from ahsct.report.figures.wording import plural
 from ahsct.report.style import BLUE, GREY, SMALL, SOFT, VERMILION, WIDTH
@@ -81,7 +82,6 @@ def draw_engraftment(study: Study) -> Drawing | None:
                 threshold,
                 floor,
             )
-            plot.set_xlabel("Days from infusion", fontsize=SMALL)
         return finish(
             figure,
             title="Neutrophils and platelets around infusion",
@@ -118,6 +118,8 @@ def _panel(plot: Axes, rows: pl.DataFrame, summary: pl.DataFrame, threshold: flo
         for _, part in rows.group_by("patient_id", maintain_order=True)
     ]
     plot.set_yscale("log")
+    plot.set_yticks([])
+    plot.set_yticks([], minor=True)
     plot.add_collection(LineCollection(courses, colors=GREY, linewidths=0.5, alpha=0.6))
     day = summary["day"].to_numpy()
     low, middle, high = (
@@ -129,12 +131,11 @@ def _panel(plot: Axes, rows: pl.DataFrame, summary: pl.DataFrame, threshold: flo
     plot.axvline(0, color=SOFT, linewidth=0.8, zorder=0)
     plot.set_xlim(_FROM, _TO)
     plot.set_ylim(floor * 0.9, max(largest(rows["value"]), threshold * 4) * 1.2)
-    plot.minorticks_off()
     powers = [
         10.0**power for power in range(-2, 5) if plot.get_ylim()[0] <= 10.0**power <= plot.get_ylim()[1]
     ]
-    plot.set_yticks([*powers, threshold], [*(f"{power:g}" for power in powers), f"{threshold:g}"])
-    plot.set_xticks(range(_FROM, _TO + 1, 7))
+    mark_y(plot, [*powers, threshold], [*(f"{power:g}" for power in powers), f"{threshold:g}"])
+    mark_x(plot, range(_FROM, _TO + 1, 7), name="Days from infusion")
 
 
 def _sentence(name: str, summary: pl.DataFrame) -> str:

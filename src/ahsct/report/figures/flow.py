@@ -14,6 +14,7 @@ from ahsct.report.style import INK, PALE, SMALL, SOFT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_ANALYSED = "analysed"
 _LINE, _PAD, _GAP = 14.0, 7.0, 16.0
 _MAIN = (6.0, 214.0)  # left edge and width of the boxes down the middle
 _STEM, _BRANCH = 20.0, 34.0  # where the line to the analyses runs, and where their boxes begin
@@ -33,7 +34,8 @@ class _Box:
 def draw_flow(flow: pl.DataFrame, *, data_kind: str = "observed") -> Drawing | None:
     """Draw one box per row of FLOW, top to bottom, and beside it those left out there with the reason.
 
-    Steps whose name begins with "analysed" branch off the last step before them.
+    Steps whose name begins with "analysed" branch off the last step before them;
+    those of the same counts and reason share a box.
 
     None is returned when the flow has no row.
 
@@ -51,8 +53,9 @@ def draw_flow(flow: pl.DataFrame, *, data_kind: str = "observed") -> Drawing | N
         return None
     several_arms = flow["arm"].n_unique() > 1
     rows = flow.to_dicts()
-    lefts = [_BRANCH if row["step"].startswith("analysed") else _MAIN[0] for row in rows]
-    boxes = [_box(row, several_arms, left) for row, left in zip(rows, lefts, strict=True)]
+    merged = _merged(rows)
+    lefts = [_BRANCH if row["step"].startswith(_ANALYSED) else _MAIN[0] for row in merged]
+    boxes = [_box(row, several_arms, left) for row, left in zip(merged, lefts, strict=True)]
     height = sum(box.height + _GAP for box in boxes) + 6
     with canvas(height) as figure:
         area = sheet(figure)
@@ -88,6 +91,19 @@ def draw_flow(flow: pl.DataFrame, *, data_kind: str = "observed") -> Drawing | N
             data=flow,
             data_kind=data_kind,
         )
+
+
+def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows, those of analyses with the same counts and reason as one."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for i, row in enumerate(rows):
+        is_analysis = row["step"].startswith(_ANALYSED)
+        key = (row["arm"], row["n"], row["n_left_out"], row["reason"]) if is_analysis else (i,)
+        if key in merged:
+            merged[key]["step"] += ";" + row["step"].removeprefix(_ANALYSED).removeprefix(":")
+        else:
+            merged[key] = dict(row)
+    return list(merged.values())
 
 
 def _box(row: dict[str, Any], several_arms: bool, left: float) -> _Box:

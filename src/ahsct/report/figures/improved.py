@@ -6,6 +6,7 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish
 from ahsct.report.figures.rows import result_rows
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent_interval
 from ahsct.report.style import GREEN, SMALL, SOFT, WIDTH
@@ -42,10 +43,9 @@ def draw_improved_and_alive(
         )  # fmt: skip
         plot.set_ylim(0, 1.02)
         plot.set_xlim(0, end * 1.05)
-        plot.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
+        mark_y(plot, [0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_xlabel(f"Years from {time_zero}", fontsize=SMALL)
+        mark_x(plot, at, name=f"Years from {time_zero}")
         if len(rows) <= 8:
             for row in rows:
                 plot.annotate(

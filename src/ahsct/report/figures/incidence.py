@@ -14,12 +14,13 @@ from ahsct.report.figures.risk_table import (
 )
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value_at
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
 from ahsct.report.style import INK, LINES, SMALL, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
 
-_LEFT, _RIGHT, _PLOT = 62.0, 14.0, 190.0
+_LEFT, _RIGHT, _PLOT = 68.0, 14.0, 190.0
 _TOPS = {0.05: 5, 0.1: 5, 0.2: 4, 0.3: 3, 0.5: 5, 1.0: 4}  # ends of the vertical axis, steps of its labels
 
 
@@ -104,9 +105,8 @@ def draw_incidence(
         plot.set_xlim(0, end * 1.02)
         plot.set_ylim(0, ceiling * 1.03)
         heights = [ceiling * i / _TOPS[ceiling] for i in range(_TOPS[ceiling] + 1)]
-        plot.set_yticks(heights, [f"{100 * height:g} %" for height in heights])
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_xlabel(f"{unit.capitalize()} from {time_zero}", fontsize=SMALL)
+        mark_y(plot, heights, [f"{100 * height:g} %" for height in heights])
+        mark_x(plot, at, name=f"{unit.capitalize()} from {time_zero}")
         scale = (WIDTH - _LEFT - _RIGHT) / (end * 1.02)
         draw_risk_table(area, blocks, top=table_top, x=[_LEFT + t * scale for t in at])
         shown_to = "" if ceiling == 1 else f" The vertical axis ends at {100 * ceiling:g} %."

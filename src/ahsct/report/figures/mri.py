@@ -9,6 +9,7 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import largest, topic
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural
 from ahsct.report.style import BLUE, GREY, PALE, SMALL, VERMILION, WIDTH
@@ -160,9 +161,8 @@ def _histogram(plot: Axes, lesions: np.ndarray) -> None:
     plot.set_ylim(0, max(counts.max(), 1) * 1.18)
     step = 1 if len(counts) <= 12 else 2
     at = list(range(0, len(counts), step))
-    plot.set_xticks(at, [f"{i}+" if i == _TOP_BIN else f"{i}" for i in at])
-    plot.set_xlabel("Enhancing lesions on the scan", fontsize=SMALL)
-    plot.set_ylabel("Scans", fontsize=SMALL)
+    mark_x(plot, at, [f"{i}+" if i == _TOP_BIN else f"{i}" for i in at], name="Enhancing lesions on the scan")
+    mark_y(plot, name="Scans")
 
 
 def _bars(plot: Axes, bars: pl.DataFrame, label: str) -> None:
@@ -184,11 +184,10 @@ def _bars(plot: Axes, bars: pl.DataFrame, label: str) -> None:
         base = base + height
     end = int(largest(bars["year"]))
     at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
-    plot.set_xticks(at, [f"{t:g}" for t in at])
     plot.set_xlim(0, end)
     plot.set_ylim(0, max(base.max(), 1) * 1.06)
-    plot.set_xlabel(label, fontsize=SMALL)
-    plot.set_ylabel("Scans", fontsize=SMALL)
+    mark_x(plot, at, name=label)
+    mark_y(plot, name="Scans")
 
 
 def _legend(area: Axes, y: float, *, has_left_out: bool) -> None:

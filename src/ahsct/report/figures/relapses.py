@@ -8,6 +8,7 @@ from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.key import Mark, draw_key
 from ahsct.report.figures.rows import result_rows, topic
 from ahsct.report.figures.sample import evenly, sample_sentence
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.wording import limits_of, plural, short, wrapped
 from ahsct.report.style import BLUE, PALE, SMALL, VERMILION, WIDTH
 
@@ -81,10 +82,9 @@ def draw_relapses_before_after(
             shown.select(pl.max_horizontal(pl.col("rate_before", "rate_after").max())).item() or 0
         )
         plot.set_ylim(shown.height - 0.4, -0.6)
-        plot.set_yticks(places, [short(name) for name in shown["patient_id"]])
-        plot.tick_params(axis="y", length=0)
+        mark_y(plot, places, [short(name) for name in shown["patient_id"]], is_ticked=False)
         plot.set_xlim(-0.03 * max(highest, 0.5), max(highest, 0.5) * 1.04)
-        plot.set_xlabel("Relapses per year", fontsize=SMALL)
+        mark_x(plot, name="Relapses per year")
         plot.spines["left"].set_visible(False)
         return finish(
             figure,

@@ -21,9 +21,10 @@ from ahsct.report.figures.marks import (
     with_mark,
 )
 from ahsct.report.figures.sample import evenly, sample_sentence
+from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural, short
-from ahsct.report.style import PALE, SMALL, WIDTH
+from ahsct.report.style import PALE, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,12 +76,10 @@ def draw_swimmer(study: Study, events: pl.DataFrame, *, time_zero: str = "infusi
         for mark in used:
             _scatter(plot, drawn.filter(pl.col("mark") == mark.word), mark)
         plot.set_ylim(shown.height - 0.4, -0.6)
-        plot.set_yticks(places, [short(name) for name in shown["patient_id"]])
-        plot.tick_params(axis="y", length=0)
+        mark_y(plot, places, [short(name) for name in shown["patient_id"]], is_ticked=False)
         plot.set_xlim(-0.02 * end, end * 1.03)
         at = breaks(end, room=WIDTH - _LEFT - _RIGHT)
-        plot.set_xticks(at, [f"{t:g}" for t in at])
-        plot.set_xlabel(f"Years from {TIME_ZERO[time_zero]}", fontsize=SMALL)
+        mark_x(plot, at, name=f"Years from {TIME_ZERO[time_zero]}")
         plot.spines["left"].set_visible(False)
         n_missing = study.table("patients", ["patient_id"]).height - bars.height
         return finish(
