@@ -72,7 +72,9 @@ def main(sizes: list[int]) -> None:
         visits, relapses = registry(n)
         measured = measured_visits(visits, RULE, function="benchmark")
         over = relapse_arrays(relapses, measured.patients, RULE, function="benchmark")
-        search = cpu_seconds(lambda m=measured, o=over: disability._search(m, o, RULE, disability.DIRECTIONS))
+        search = cpu_seconds(
+            lambda m=measured, o=over: disability.search_visits(m, o, RULE, disability.DIRECTIONS)
+        )
         begin = time.perf_counter()
         found = disability.derive_disability(visits, relapses, rule=RULE)
         whole = time.perf_counter() - begin
