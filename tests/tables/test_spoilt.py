@@ -110,7 +110,9 @@ SPOILT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", SPOILT, ids=lambda case: f"{case[3]}-{case[0].split('.')[0]}-{case[2][:20]!r}")
+@pytest.mark.parametrize(
+    "case", SPOILT, ids=lambda case: f"{case[3]}-{case[0].split('.')[0]}-{case[2][:20]!r}"
+)
 def test_spoilt_study_is_told(
     case: tuple[str, str, str, str, str, int | None, str, str, str],
     spoil: Callable[[str, str, str], Path],
@@ -137,7 +139,9 @@ def test_spoilt_study_is_told(
         assert raised.value.problems.equals(problems)
         assert rule in str(raised.value)
         assert len(str(raised.value).splitlines()) <= 10
-        assert not {"P1", "P2", "P3", "P4"} & set(str(raised.value).replace("'", " ").replace(",", " ").split())
+        assert not {"P1", "P2", "P3", "P4"} & set(
+            str(raised.value).replace("'", " ").replace(",", " ").split()
+        )
     else:
         assert check(study) is study
 
