@@ -58,6 +58,7 @@ def type_tables(raw: Mapping[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame
             typed[name], problems = _type_table(name, raw[name])
             found.append(problems)
     typed, problems = add_days(typed)
+    typed = {name: frame.select(pl.exclude("row"), "row") for name, frame in typed.items()}
     return typed, join_problems([*found, problems])
 
 
