@@ -58,6 +58,13 @@ def test_delayed_entry_by_hand() -> None:
     np.testing.assert_allclose(curve.estimate, [1, 1 / 2, 1 / 4, 1 / 4, 1 / 8, 1 / 8], rtol=1e-15)
 
 
+def test_entry_at_or_before_the_start_delays_nothing() -> None:
+    rows = table([(0, True), (5, False), (7, True)])
+    late = kaplan_meier(rows.with_columns(pl.Series("entry_day", [0, -30, 0])))
+    assert late.equals(kaplan_meier(rows))
+    assert late["n_at_risk"][0] == 3
+
+
 @pytest.mark.parametrize(
     ("data_set", "interval"), R_ROWS.select("data_set", "interval").unique(maintain_order=True).rows()
 )
