@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import polars as pl
@@ -137,7 +138,7 @@ def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> p
         people.select("patient_id", "entry_day"), on="patient_id", how="inner", maintain_order="left"
     ).filter(pl.col("day") >= pl.col("entry_day"))
     before = pl.coalesce(pl.col("day").shift(1).over("patient_id"), "entry_day")
-    too_long = pl.lit(False) if limit is None else pl.col("day") - before > limit
+    too_long = pl.col("day") - before > (math.inf if limit is None else limit)
     broken = too_long.cast(pl.Int64).cum_sum().over("patient_id") > 0
     return (
         chain.with_columns(broken.alias("_broken"))

@@ -11,7 +11,7 @@ from ahsct.tables import Study
 from ahsct.vocabulary import FLOW, from_rows
 
 _STEPS = {
-    "enrolled": pl.lit(True),
+    "enrolled": POPULATIONS["enrolled"],
     "mobilised": pl.col("is_mobilised"),
     "collected": pl.col("is_collected"),
     "conditioned": pl.col("is_conditioned"),
@@ -80,7 +80,7 @@ def derive_flow(
 def _treatment_steps(study: Study, people: pl.DataFrame, arm: str) -> list[dict[str, object]]:
     steps = _STEPS
     if "transplants" not in study.tables or not people["is_mobilised"].any():
-        steps = {"enrolled": pl.lit(True)}
+        steps = {"enrolled": POPULATIONS["enrolled"]}
     rows: list[dict[str, object]] = []
     before = people
     for step, passed in steps.items():

@@ -13,7 +13,12 @@ from ahsct.outcomes.settle import settle_end
 from ahsct.tables import Study
 from ahsct.vocabulary import TIME_TO_EVENT, conform, empty
 
-POPULATIONS = {"enrolled": pl.lit(True), "mobilised": pl.col("is_mobilised"), "infused": pl.col("is_infused")}
+# conditions on columns throughout: Polars 2.1 fails on a long frame that is filtered by a literal
+POPULATIONS = {
+    "enrolled": pl.col("patient_id").is_not_null(),
+    "mobilised": pl.col("is_mobilised"),
+    "infused": pl.col("is_infused"),
+}
 COMPOSITE = "composite"
 
 
@@ -97,7 +102,7 @@ def settle_endpoint(
             (pl.col("last_contact_day") - pl.col("time_zero_day")).alias("last_contact_day"),
         )
         people = people.join(happened, on="patient_id", how="left", maintain_order="left")
-        excluded = _excluded(estimand)
+        people = people.with_columns(_excluded(estimand).alias("_excluded"))
         gone += [
             population.filter(pl.col("time_zero_day").is_null()).select(
                 "patient_id",
@@ -106,11 +111,11 @@ def settle_endpoint(
                     "reason"
                 ),
             ),
-            people.select("patient_id", pl.lit(id).alias("estimand"), excluded.alias("reason")).drop_nulls(
-                "reason"
-            ),
+            people.select(
+                "patient_id", pl.lit(id).alias("estimand"), pl.col("_excluded").alias("reason")
+            ).drop_nulls("reason"),
         ]
-        people = people.filter(excluded.is_null())
+        people = people.filter(pl.col("_excluded").is_null())
         for component in (*tables, COMPOSITE):
             parts = tables if component == COMPOSITE else {component: tables[component]}
             lacks = [part.study_lacks for part in parts.values()]
@@ -135,4 +140,4 @@ def _excluded(estimand: Estimand) -> pl.Expr:
         pl.when(pl.col(event).is_not_null()).then(pl.lit(f"left out as published: {event}"))
         for event in handled_as(estimand, "exclude")
     ]
-    return pl.coalesce(reasons) if reasons else pl.lit(None, dtype=pl.String)
+    return pl.coalesce(*reasons, pl.lit(None, dtype=pl.String))
