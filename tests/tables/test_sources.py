@@ -288,3 +288,12 @@ def test_set_aside_leaves_out_whole_patients_and_says_so(spoil: Callable[[str, s
     (folder / "visits.csv").write_text((folder / "v").read_text().replace("edss", "edds"))
     with pytest.raises(StudyError, match="name no patient"):
         check(read_study(folder), set_aside=True)
+
+
+def test_quoted_line_ends_are_one_row_and_stray_ones_are_refused(three: Path) -> None:
+    text = (three / "visits.csv").read_text()
+    (three / "visits.csv").write_text(text.replace(",R2,,", ',"R\n2",,'))
+    assert read_study(three).table("visits")["rater"].to_list()[2:3] == ["R\n2"]
+    (three / "visits.csv").write_bytes(text.replace(",R2,,", ',"R2"\r,,').encode())
+    with pytest.raises(SourceError, match=r"visits\.csv"):
+        read_study(three)

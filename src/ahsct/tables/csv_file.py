@@ -34,7 +34,7 @@ def csv_table(table: str, name: str, data: bytes) -> tuple[pl.DataFrame, pl.Data
         The file is empty, not UTF-8, not text, not comma-separated, or its rows differ in length.
     """
     text = _decoded(name, data)
-    header, rows_differ = _shape(name, text)
+    header, n_rows, rows_differ = _shape(name, text)
     if len(header) == 1 and ";" in header[0]:
         raise SourceError(
             f"{name} seems to be separated by semicolons: its only column is {header[0][:60]!r}. "
@@ -54,6 +54,11 @@ def csv_table(table: str, name: str, data: bytes) -> tuple[pl.DataFrame, pl.Data
         raise SourceError(
             f"{name} cannot be read as CSV; look for a quote that is not closed. Save it again as CSV."
         ) from error
+    if frame.height != n_rows:  # two parsers disagree: better to refuse than to guess
+        raise SourceError(
+            f"{name} reads as {frame.height} or as {n_rows} rows; look for stray quotes or line ends inside texts. "
+            "Save it again as CSV."
+        )
     found = []
     for column, n in Counter(header).items():
         if n > 1:
@@ -89,8 +94,8 @@ def _decoded(name: str, data: bytes) -> str:
     return text
 
 
-def _shape(name: str, text: str) -> tuple[list[str], tuple[int, int, int] | None]:
-    """Return the header and, where rows differ from it, how many, the first and its number of cells.
+def _shape(name: str, text: str) -> tuple[list[str], int, tuple[int, int, int] | None]:
+    """Return header, number of rows and, where rows differ from it, how many, the first and its cells.
 
     A blank line counts as a row of missing values, as it does for Polars.
     """
@@ -102,15 +107,15 @@ def _shape(name: str, text: str) -> tuple[list[str], tuple[int, int, int] | None
         is_blank = lines.str.strip_chars_end("\r") == ""
         places = ((counts != len(cells)) & ~is_blank).arg_true()
         first = int(places[0]) if places.len() else 0
-        return cells, (places.len(), first + 1, int(counts[first])) if places.len() else None
+        differ = (places.len(), first + 1, int(counts[first])) if places.len() else None
+        return cells, lines.len(), differ
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         cells = next(reader)
-        wrong = [
-            (row, len(found)) for row, found in enumerate(reader, 1) if found and len(found) != len(cells)
-        ]
+        lengths = [len(found) for found in reader]
     except csv.Error as error:
         raise SourceError(
             f"{name} cannot be read as CSV: {error}. Look for a quote that is not closed."
         ) from error
-    return cells, (len(wrong), *wrong[0]) if wrong else None
+    wrong = [(row, n) for row, n in enumerate(lengths, 1) if n not in (0, len(cells))]
+    return cells, len(lengths), (len(wrong), *wrong[0]) if wrong else None

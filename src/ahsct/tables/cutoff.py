@@ -48,7 +48,7 @@ def cut_off(study: Study, date: str) -> tuple[Study, pl.DataFrame]:
     Parameters
     ----------
     study
-        Every patient needs an index date.
+        A checked study; every patient needs an index date.
     date
         ISO 8601, YYYY-MM-DD; the last day that counts.
 

@@ -35,7 +35,7 @@ def _column_rules(table: str, name: str, column: Column, known: dict[str, Column
         ))  # fmt: skip
     elif column.is_required == "yes":
         rules.append(Rule(
-            name="missing_value", column=name, when=value.is_null(), message=f"{where} is required. Fill it in.",
+            name="missing_value", column=name, when=value.is_null(), message=f"{where} is required. Fill it in (a blank row must be removed).",
         ))  # fmt: skip
     elif column.is_required == "either" and column.type == "day":
         date = f"{name.removesuffix('_day')}_date"
