@@ -73,7 +73,7 @@ def analyse(
         study, left_out = cut_off(study, cutoff)
     outcomes = derive_outcomes(study, rules)
     if left_out is not None and cutoff is not None:
-        outcomes = replace(outcomes, flow=pl.concat([_cutoff_rows(left_out, cutoff), outcomes.flow]))
+        outcomes = replace(outcomes, flow=pl.concat([_cutoff_rows(study, left_out, cutoff), outcomes.flow]))
     estimates = estimate_outcomes(study, outcomes, rules)
     if study.data_kind == "reconstructed" and study.study_id in list_examples():
         estimates = replace(
@@ -95,18 +95,18 @@ def analyse(
     )
 
 
-def _cutoff_rows(left_out: pl.DataFrame, cutoff: str) -> pl.DataFrame:
+def _cutoff_rows(study: Study, left_out: pl.DataFrame, cutoff: str) -> pl.DataFrame:
     return from_rows(
         (
             {
                 "step": "data cut-off",
-                "population": f"rows of {row['table']}",
+                "population": f"rows of {table}",
                 "arm": "",
-                "n": row["n_kept"],
-                "n_left_out": row["n_left_out"],
+                "n": study.table(table).height,
+                "n_left_out": n_left_out,
                 "reason": f"dated after the cut-off of {cutoff}",
             }
-            for row in left_out.iter_rows(named=True)
+            for table, n_left_out in left_out.iter_rows()
         ),
         FLOW,
     )

@@ -16,7 +16,7 @@ def test_results_come_in_order_with_one_and_two_workers() -> None:
 
 
 def test_a_failing_chunk_raises_its_own_error() -> None:
-    with pytest.raises(ValueError, match="math domain error|nonnegative|expected"):
+    with pytest.raises(ValueError, match="nonnegative"):
         list(run_chunks(_fail, 2, workers=2))
 
 

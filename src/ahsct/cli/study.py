@@ -53,13 +53,14 @@ def check(
 ) -> None:
     """Find every problem of a study's tables; exit code 1 when any is an error."""
     from ahsct.files import new_file
+    from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import find_problems, read_study
 
     study = read_study(source)
     problems = find_problems(study)
     if out is not None:
         with new_file(out, force=force) as path:
-            _safe(problems).write_csv(path)
+            write_safe_csv(problems, path)
     rows = sum(frame.height for frame in study.tables.values())
     typer.echo(f"{study.study_id}: {len(study.tables)} tables, {rows:,} rows, data kind {study.data_kind}")
     for line in _by_rule(problems):
@@ -179,12 +180,6 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
         f"{'' if r['row'] is None else ', first row ' + str(r['row'])}. {r['message']}"
         for r in rules.sort("severity", "table", "rule").iter_rows(named=True)
     ]
-
-
-def _safe(problems: pl.DataFrame) -> pl.DataFrame:
-    from ahsct.report import spreadsheet_safe
-
-    return spreadsheet_safe(problems)
 
 
 def _say(step: str) -> None:

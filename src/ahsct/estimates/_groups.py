@@ -56,15 +56,17 @@ def curve_frame(blocks: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.concat(frames) if frames else empty(CURVE)
 
 
-def require_no_competing_death(function: str, rows: pl.DataFrame) -> None:
-    """Refuse deaths that compete: treating them as censored would answer another question."""
+def require_no_competing_event(function: str, rows: pl.DataFrame) -> None:
+    """Refuse events that compete: treating them as censored would answer another question."""
     if "cause" not in rows.columns:
         return
-    n = rows.filter(pl.col("is_event") & (pl.col("cause") == "competing_death").fill_null(False)).height
+    n = rows.filter(
+        pl.col("is_event") & pl.col("cause").str.starts_with("competing_").fill_null(False)
+    ).height
     if n:
         raise TableError(
-            f"{function} cannot take competing deaths: {n} of {rows.height} rows have cause 'competing_death'. "
-            "Use aalen_johansen, or an estimand that counts or censors these deaths."
+            f"{function} cannot take competing events: {n} of {rows.height} rows have a cause 'competing_…'. "
+            "Use aalen_johansen, or an estimand that counts or censors these events."
         )
 
 

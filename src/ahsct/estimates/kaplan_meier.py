@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_death
+from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
 from ahsct.estimates._intervals import pointwise, require_conf_level, require_interval
 from ahsct.estimates._risk_table import Counts, Floats, risk_table
 from ahsct.vocabulary import DAYS_PER_YEAR
@@ -96,7 +96,7 @@ def kaplan_meier(
     ------
     TableError
         A column is missing, a time is missing, negative or not after its entry, a patient stands twice in one
-        curve, or deaths compete (cause "competing_death"): use `aalen_johansen`.
+        curve, or events compete (cause "competing_death" …): use `aalen_johansen`.
     RequestError
         The interval or the level is unknown.
 
@@ -146,7 +146,7 @@ def _curves(
     require_conf_level(conf_level)
     blocks = []
     for group in groups(function, time_to_event):
-        require_no_competing_death(function, group.rows)
+        require_no_competing_event(function, group.rows)
         blocks.append(_block(name, group, interval, conf_level))
     return curve_frame(blocks)
 

@@ -76,15 +76,20 @@ def _primary(time_to_event: pl.DataFrame, definition: Definition) -> pl.DataFram
         (pl.col("endpoint") == endpoint.id)
         & (pl.col("component") == "composite")
         & pl.col("estimand").is_in(estimands)
-        & pl.col("is_evaluable")
     )
 
 
 def _each_curve(
     estimate: Callable[[pl.DataFrame, Definition], pl.DataFrame], table: pl.DataFrame, definition: Definition
 ) -> pl.DataFrame:
-    groups = table.partition_by("estimand", "arm", maintain_order=True)
-    return pl.concat([empty(RESULTS), *(estimate(group, definition) for group in groups)])
+    parts = [empty(RESULTS)]
+    for id in definition.endpoint(definition.primary_endpoint).estimands:
+        for arm in table["arm"].unique().sort():
+            asked = table.filter((pl.col("estimand") == id) & (pl.col("arm") == arm))
+            group = asked.filter("is_evaluable")
+            if group.height:
+                parts.append(stamp(estimate(group, definition), n_not_evaluable=asked.height - group.height))
+    return pl.concat(parts)
 
 
 def _as_detected(group: pl.DataFrame, definition: Definition) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from ahsct.chunks import random_stream
 from ahsct.errors import TableError
-from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_death
+from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
@@ -119,7 +119,7 @@ def turnbull(
     require_columns("turnbull", "time_to_event", time_to_event, ("left_day", "right_day"))
     blocks = []
     for group in groups("turnbull", time_to_event):
-        require_no_competing_death("turnbull", group.rows)
+        require_no_competing_event("turnbull", group.rows)
         if group.entry is not None:
             raise TableError("turnbull takes no delayed entry; use kaplan_meier, or start risk at time zero.")
         blocks.append(_block(group, conf_level, n_resamples, seed))
@@ -166,8 +166,10 @@ def _bounds(rows: pl.DataFrame) -> tuple[Floats, Floats]:
             f"turnbull needs left_day, not after right_day; {wrong.height} of {rows.height} rows have not, "
             f"the first is row {wrong['_row'][0]} of `time_to_event`."
         )
-    left = rows["left_day"].to_numpy().astype(np.float64)
-    return left, rows["right_day"].cast(pl.Float64).fill_null(np.inf).to_numpy().copy()
+    bounds = rows.select(
+        pl.col("left_day").cast(pl.Float64), pl.col("right_day").cast(pl.Float64).fill_null(np.inf)
+    ).sort("left_day", "right_day")  # so that the bootstrap does not depend on the order of patients
+    return bounds["left_day"].to_numpy().copy(), bounds["right_day"].to_numpy().copy()
 
 
 def _intersections(left: Floats, right: Floats) -> tuple[Floats, Counts, Counts]:

@@ -15,6 +15,7 @@ from ahsct.report.words import endpoint_label, estimand_label, estimand_rows
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _HEADLINES = ("survival_probability", "cumulative_incidence")
+_SENSITIVITY = "sensitivity_survival_probability"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,10 @@ def sensitivity_table(rows: Sequence[Row], definition: Definition) -> Table | No
             "" if row.get("hidden") else interval(row),
             row["method"],
         )
-        for row in headline_rows(rows, definition)
+        for row in (
+            *headline_rows(rows, definition),
+            *(row for row in rows if row["statistic"] == _SENSITIVITY),
+        )
     ]
     if len({row[1] for row in printed}) == 1:
         printed = [(*row[:1], "", *row[2:]) for row in printed]

@@ -36,7 +36,7 @@ for (estimand in unique(rows$estimand)) for (arm in unique(rows$arm)) {{
   if (nrow(own) == 0) next
   event <- own$is_event == "true"
   cat(sprintf("%s, %s, n = %d, events by day %d: %d\\n", estimand, arm, nrow(own), at, sum(event & own$time_day <= at)))
-  competes <- event & !is.na(own$cause) & own$cause == "competing_death"
+  competes <- event & !is.na(own$cause) & startsWith(own$cause, "competing_")
   if (any(competes)) {{
     state <- factor(ifelse(competes, 2, ifelse(event, 1, 0)), 0:2, c("censored", "event", "death"))
     fit <- survfit(Surv(time_day, state) ~ 1, data = cbind(own, state), id = seq_len(nrow(own)))

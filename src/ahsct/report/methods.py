@@ -283,6 +283,10 @@ def _disability_sentences(rule: DisabilityRule) -> Iterator[tuple[str, str]]:
         else "No time for recovery after a relapse is set.",
         "relapse_recovery_days",
     )
+    yield (
+        f"Distances after a relapse count from its {'last day' if rule.relapse_distance_from == 'end' else 'onset'}.",
+        "relapse_distance_from",
+    )
     early, late = rule.confirmation_tolerance_days
     late_words = "any time later" if math.isinf(late) else f"{late:g} days late"
     periods = and_list([f"{days}" for days in rule.confirmation_periods_days]).replace(" and ", " or ")

@@ -1,4 +1,4 @@
-"""Published numbers beside ours: which row of the results answers to each, and does it agree?"""
+"""Published numbers beside ours: which row of the results answers to each, and whether it agrees."""
 
 from __future__ import annotations
 
