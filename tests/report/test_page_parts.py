@@ -215,14 +215,15 @@ def test_a_published_number_agrees_to_half_its_last_digit(ours: float | None, ve
     assert dict(zip(table.columns, table.rows[0], strict=True))["Verdict"] == verdict
 
 
-def test_both_limits_must_come_from_the_same_interval() -> None:
-    line = PUBLISHED | {"ci_low": "46.6", "ci_high": "84.2", "our_decimals": "1"}
+def test_both_limits_must_come_from_the_named_interval() -> None:
+    line = PUBLISHED | {"ci_low": "46.6", "ci_high": "84.2", "our_decimals": "1", "our_method": "log-log"}
     lines = pl.DataFrame([line | {"our_which": which} for which in ("lower", "upper")])
-    exact, transformed = row(lower=0.471, upper=0.842), row(lower=0.466, upper=0.868)
+    exact = row(lower=0.466, upper=0.842, method="Clopper-Pearson")
+    transformed = row(lower=0.466, upper=0.868, method="Kaplan-Meier, log-log")
     table = published_table(lines, [exact, transformed])
     assert table is not None
     assert "differs" in table.rows[0]
-    table = published_table(lines, [exact, row(lower=0.466, upper=0.842)])
+    table = published_table(lines, [exact, transformed | {"upper": 0.842}])
     assert table is not None
     assert "agrees" in table.rows[0]
 

@@ -113,30 +113,34 @@ def sensitivity_table(rows: Sequence[Row], definition: Definition) -> Table | No
 
     Only rows that stand in the results are shown; nothing is computed for the page.
     """
-    rules = and_list(sorted({rule.unconfirmed_at_end.replace("_", " ") for rule in definition.disability}))
-    printed = [
-        (
-            estimand_label(definition, row["estimand"]),
-            row["arm"],
-            "interval-censored" if "turnbull" in row["method"].casefold() else "as detected",
-            row["term"] or rules,
-            estimate_text(row),
-            "" if row.get("hidden") else interval(row),
-            row["method"],
+    own = and_list(sorted({rule.unconfirmed_at_end.replace("_", " ") for rule in definition.disability}))
+    varied = [row for row in rows if row["statistic"] == _SENSITIVITY]
+    readings: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in (*headline_rows(rows, definition), *varied):
+        time = "interval-censored" if "turnbull" in row["method"].casefold() else "as detected"
+        rule = row["term"] or own if row["statistic"] != "cumulative_incidence" else own
+        readings.setdefault((estimand_label(definition, row["estimand"]), row["arm"], time, rule), []).append(
+            row
         )
-        for row in (
-            *headline_rows(rows, definition),
-            *(row for row in rows if row["statistic"] == _SENSITIVITY),
+    # rules that give the same numbers share a line
+    printed: dict[tuple[str, ...], list[str]] = {}
+    for (way, arm, time, rule), found in readings.items():
+        intervals = "; ".join(
+            f"{interval(row)}, {row['method']}" if row["lower"] is not None else row["note"] or row["method"]
+            for row in found
+            if not row.get("hidden")
         )
-    ]
-    if len({row[1] for row in printed}) == 1:
-        printed = [(*row[:1], "", *row[2:]) for row in printed]
+        printed.setdefault((way, arm, time, estimate_text(found[0]), intervals), []).append(rule)
+    has_arms = len({key[1] for key in readings}) > 1
     return text_table(
         "sensitivity",
-        "The primary number under each way of counting and each interval that was computed",
-        ("Way of counting", "Arm", "Time of events", "Unconfirmed at the end", "Estimate", "Interval", "Method"),
-        printed,
-    )  # fmt: skip
+        "The primary number under each way of counting, reading of time and rule for unconfirmed changes",
+        ("Way of counting", "Arm", "Time of events", "Unconfirmed at the end", "Estimate", "Intervals"),
+        [
+            (way, arm if has_arms else "", time, ", ".join(dict.fromkeys(rules)), estimate, intervals)
+            for (way, arm, time, estimate, intervals), rules in printed.items()
+        ],
+    )
 
 
 def estimand_table(definition: Definition) -> Table | None:

@@ -10,15 +10,9 @@ import polars as pl
 from ahsct.report.formats import and_list
 from ahsct.report.tables import Row, Table, text_table
 from ahsct.report.words import words
+from ahsct.studies import agrees_with, answers, our_number
 
 _SELECTORS = ("endpoint", "component", "estimand", "population", "term", "statistic")
-_PRINTED = {
-    "estimate": "estimate_num",
-    "lower": "ci_low",
-    "upper": "ci_high",
-    "n_events": "events",
-    "n": "n",
-}
 _WHICH_WORDS = {
     "estimate": "",
     "lower": "lower limit ",
@@ -62,6 +56,7 @@ def published_table(published: pl.DataFrame, rows: Sequence[Row]) -> Table | Non
         "Published numbers, and the same numbers from this analysis",
         ("Published", "Time, years", "Printed", "This analysis", "Verdict", "Reason, remark", "Source"),
         printed,
+        is_folded=False,
         notes=[(f"[{place}]", source) for source, place in sources.items()],
     )
 
@@ -79,19 +74,17 @@ def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
         by_target.setdefault((*(_text(line, f"our_{n}") for n in _SELECTORS), _text(line, "our_time_years")), []).append(line)  # fmt: skip
     said, reasons, agrees = [], [], True
     for target in by_target.values():
-        candidates = [row for row in rows if _selects(target[0], row)]
-        if not candidates:
+        row = next((row for row in rows if answers(target[0], row)), None)
+        if row is None:
             agrees = False
             reasons.append(
                 f"no row {_text(target[0], 'our_endpoint')} {_text(target[0], 'our_term')}".strip()
             )
             continue
-        # the rows differ in their interval only: all numbers of a line must come from one of them
-        row = next((row for row in candidates if all(_agrees(line, row) for line in target)), candidates[0])
         if row.get("hidden"):
             return "hidden", "", "a count under 5 would be shown"
         said += [f"{_WHICH_WORDS[_text(line, 'our_which')]}{_our_text(line, row)}" for line in target]
-        differing = [_text(line, "our_which") for line in target if not _agrees(line, row)]
+        differing = [_text(line, "our_which") for line in target if not agrees_with(line, row)]
         if differing:
             agrees = False
             reasons.append(f"{and_list([words(name) for name in differing])} not as printed")
@@ -102,31 +95,8 @@ def _compare(lines: Sequence[Row], rows: Sequence[Row]) -> tuple[str, str, str]:
     return ("agrees" if agrees else "differs"), ", ".join(said), "; ".join(dict.fromkeys(reasons))
 
 
-def _selects(line: Row, row: Row) -> bool:
-    for name in _SELECTORS:
-        wanted = _text(line, f"our_{name}")
-        if wanted and (row[name] or "") != wanted:
-            return False
-    at = _text(line, "our_time_years")
-    return not at or (row["time_years"] is not None and abs(row["time_years"] - float(at)) < 0.005)
-
-
-def _agrees(line: Row, row: Row) -> bool:
-    """Return True when our number equals the printed one to half a unit of its last digit."""
-    printed = _text(line, _PRINTED[_text(line, "our_which")])
-    ours = _our_number(line, row)
-    if not printed or ours is None:
-        return False
-    return abs(ours - float(printed)) <= 0.5 * 10.0 ** -int(_text(line, "our_decimals") or 0) + 1e-9
-
-
-def _our_number(line: Row, row: Row) -> float | None:
-    value = row[_text(line, "our_which")]
-    return None if value is None else float(value) * float(_text(line, "our_scale") or 1)
-
-
 def _our_text(line: Row, row: Row) -> str:
-    ours = _our_number(line, row)
+    ours = our_number(line, row)
     return "none" if ours is None else f"{ours:.{int(_text(line, 'our_decimals') or 0)}f}".replace("-", "−")
 
 

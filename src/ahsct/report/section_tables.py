@@ -155,6 +155,7 @@ def scans_left_out_table(analysis: Analysis, *, share: bool) -> Table | None:
         ("Patient", "Day from time zero", "Lesions on it", "Note"),
         rows,
         is_grid=True,
+        is_folded=len(rows) > 30,
     )
 
 

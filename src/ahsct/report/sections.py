@@ -240,8 +240,16 @@ def _activity_tables(definition: Definition, rows: Sequence[Row]) -> list[Table 
     primary = [row for row in over_time if row["endpoint"] == definition.primary_endpoint]
     composite = [row for row in primary if row["component"] in ("composite", None)]
     components = [row for row in primary if row["component"] not in ("composite", None)]
-    others = [row for row in over_time if row["endpoint"] != definition.primary_endpoint]
-    rest = [row for row in rows if row not in over_time]
+    others = [
+        row
+        for row in over_time
+        if row["endpoint"] != definition.primary_endpoint and not _repeats_composite(definition, row)
+    ]
+    rest = [
+        row
+        for row in rows
+        if row["statistic"] in ("median_time", "n_with_event") and not _repeats_composite(definition, row)
+    ]
     name = endpoint_label(definition, definition.primary_endpoint)
     return [
         milestone_table("activity-milestones", f"{name} at each milestone", composite, definition),
@@ -260,6 +268,12 @@ def _activity_tables(definition: Definition, rows: Sequence[Row]) -> list[Table 
             _ever_label(definition),
         ),
     ]
+
+
+def _repeats_composite(definition: Definition, row: Row) -> bool:
+    """Whether a row is of the only component of its endpoint, whose composite says more: it counts deaths."""
+    components = definition.endpoint(row["endpoint"]).components
+    return len(components) == 1 and row["component"] not in ("composite", None)
 
 
 def _ever_label(definition: Definition) -> Callable[[Row], str]:

@@ -14,6 +14,7 @@ from ahsct.report.share import SMALL
 Row = Mapping[str, Any]
 NOTE = "Note"
 EVERY_ROW = "Every row"
+_FOLDED = 12  # rows; a longer table opens on request
 _LONG = 8  # rows; a longer table stays a grid on a phone, because its stack would never end
 
 
@@ -26,6 +27,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[tuple[str, str], ...] = ()  # (key, text): keys stand in the cells
+    is_folded: bool = False  # shown on request
     is_grid: bool = False  # short cells: on a phone it stays a grid that scrolls in its own box, not a stack
 
     @property
@@ -51,6 +53,7 @@ def text_table(
     *,
     notes: Sequence[tuple[str, str]] = (),
     is_grid: bool = False,
+    is_folded: bool | None = None,
 ) -> Table | None:
     """Return a table of texts without the columns that are empty in every row; None without rows."""
     if not rows:
@@ -63,6 +66,7 @@ def text_table(
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
         notes=tuple(notes),
         is_grid=is_grid or len(rows) > _LONG,
+        is_folded=len(rows) > _FOLDED if is_folded is None else is_folded,
     )
 
 

@@ -44,16 +44,10 @@ def compare_published(published: pl.DataFrame, results: pl.DataFrame) -> pl.Data
     for place, line in enumerate(published.iter_rows(named=True)):
         if not line.get("our_endpoint"):
             continue
-        found = next((index for index, row in enumerate(rows) if _answers(line, row)), None)
-        value = None if found is None else rows[found][line["our_which"]]
-        ours = None if value is None else float(value) * float(line["our_scale"])
-        text = line[_PRINTED[line["our_which"]]]
-        printed = float(text) if text else None
-        decimals = int(line["our_decimals"])
-        agrees = (
-            ours is not None and printed is not None and abs(ours - printed) <= 0.5 * 10.0**-decimals + 1e-9
-        )
-        compared.append((place, line["our_which"], printed, ours, decimals, agrees, found))
+        found = next((index for index, row in enumerate(rows) if answers(line, row)), None)
+        printed, ours = printed_number(line), None if found is None else our_number(line, rows[found])
+        agrees = found is not None and agrees_with(line, rows[found])
+        compared.append((place, line["our_which"], printed, ours, int(line.get("our_decimals") or 0), agrees, found))
     return pl.DataFrame(compared, schema=COMPARED, orient="row")
 
 
@@ -80,13 +74,33 @@ def clear_published(results: pl.DataFrame, published: pl.DataFrame) -> pl.DataFr
     )
 
 
-def _answers(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Return True when a row of the results is the one that a published line selects (empty = any)."""
+def answers(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Return True when a row of the results is one that a published line selects (an empty selector takes any)."""
     for name in _SELECTORS:
-        wanted = line[f"our_{name}"]
+        wanted = line.get(f"our_{name}")
         if wanted and row[name] != wanted:
             return False
-    method, at = line["our_method"], line["our_time_years"]
+    method, at = line.get("our_method"), line.get("our_time_years")
     if method and method not in row["method"]:
         return False
     return not at or (row["time_years"] is not None and abs(row["time_years"] - float(at)) < 0.005)
+
+
+def printed_number(line: Mapping[str, Any]) -> float | None:
+    """Return the number that was printed."""
+    text = line.get(_PRINTED[line["our_which"]])
+    return float(text) if text else None
+
+
+def our_number(line: Mapping[str, Any], row: Mapping[str, Any]) -> float | None:
+    """Return our number in the units of the printed one."""
+    value = row[line["our_which"]]
+    return None if value is None else float(value) * float(line.get("our_scale") or 1)
+
+
+def agrees_with(line: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Return True when our number equals the printed one to half a unit of its last digit."""
+    printed, ours = printed_number(line), our_number(line, row)
+    if printed is None or ours is None:
+        return False
+    return abs(ours - printed) <= 0.5 * 10.0 ** -int(line.get("our_decimals") or 0) + 1e-9
