@@ -128,7 +128,7 @@ def test_patient_flow(build: Any) -> None:
     assert analysed["analysed: relapse_free_survival (as_published)"] == (
         1,
         2,
-        f"left out as published: treatment_death: 1; {unknown}",
+        f"left out as published (treatment death): 1; {unknown}",
     )
     assert analysed["analysed: relapse_free_survival (everyone_counted)"] == (2, 1, unknown)
 

@@ -113,7 +113,7 @@ def regression_to_the_mean(
         df=float(x.size - 1),
         note=(
             f"expected after / before without any treatment, if patients were let in for {fewest:g} or more "
-            f"relapses in {where} (the fewest found; assumed); rate {m:.3g} a year in all such patients, "
+            f"relapses in {where} (the fewest found, an assumption); rate {m:.3g} a year in all such patients, "
             f"dispersion between them {phi:.2g}; ageing and the natural decline are not in it"
         ),
         **common,

@@ -137,7 +137,9 @@ def settle_endpoint(
 def _excluded(estimand: Estimand) -> pl.Expr:
     """Say why a patient is left out as published, else missing."""
     reasons = [
-        pl.when(pl.col(event).is_not_null()).then(pl.lit(f"left out as published: {event}"))
+        pl.when(pl.col(event).is_not_null()).then(
+            pl.lit(f"left out as published ({event.replace('_', ' ')})")
+        )
         for event in handled_as(estimand, "exclude")
     ]
     return pl.coalesce(*reasons, pl.lit(None, dtype=pl.String))

@@ -47,7 +47,9 @@ def compare_published(published: pl.DataFrame, results: pl.DataFrame) -> pl.Data
         found = next((index for index, row in enumerate(rows) if answers(line, row)), None)
         printed, ours = printed_number(line), None if found is None else our_number(line, rows[found])
         agrees = found is not None and agrees_with(line, rows[found])
-        compared.append((place, line["our_which"], printed, ours, int(line.get("our_decimals") or 0), agrees, found))
+        compared.append(
+            (place, line["our_which"], printed, ours, int(line.get("our_decimals") or 0), agrees, found)
+        )
     return pl.DataFrame(compared, schema=COMPARED, orient="row")
 
 
