@@ -44,8 +44,8 @@ def cohort(n_patients: int, visits_each: int = 20, *, seed: int = 1) -> Study:
                 "scan_day": scans.ravel(),
                 "gd_n": rng.binomial(1, 0.02, scan_of.size),
                 "new_t2_n": rng.binomial(1, 0.03, scan_of.size),
-                "reference_scan_day": np.where(
-                    np.tile(np.arange(scans.shape[1]), n_patients) > 0, np.roll(scans.ravel(), 1), -60
+                "reference_scan_day": pl.Series(np.roll(scans, 1, axis=1).ravel()).set(
+                    pl.Series(np.tile(np.arange(scans.shape[1]) == 0, n_patients)), None
                 ),
                 "with_gd": np.ones(scan_of.size, dtype=bool),
             }

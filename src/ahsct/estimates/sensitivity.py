@@ -31,10 +31,12 @@ def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -
         return empty(RESULTS)
     interval_censored = _each_curve(_interval_censored, base, definition)
     parts = [_labelled(interval_censored, own or "as defined")]
+    # the rules differ only in what they make of changes that follow-up was too short to confirm
+    any_unconfirmed = (outcomes.candidates["rejected_because"] == "follow_up_too_short").any()
     for rule in _RULES if own else ():
         if rule == own:
             continue
-        table = _primary(_under(rule, study, outcomes, definition), definition)
+        table = _primary(_under(rule, study, outcomes, definition), definition) if any_unconfirmed else base
         is_same = table.equals(base)
         detected = _each_curve(_as_detected, table, definition)
         seen_at_visits = interval_censored if is_same else _each_curve(_interval_censored, table, definition)
