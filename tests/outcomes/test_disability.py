@@ -121,7 +121,7 @@ def test_worsening_and_improvement_may_differ() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "is_event"),
     [(5.5, 6.6, True), (5.5, 6.59, False), (10.0, 12.0, True), (0.1, 0.12, True), (4.15, 4.98, True), (7.3, 8.76, True),
-     (4.15, 4.97, False)],
+     (4.15, 4.97, False), (5.000004, 6.000004, False)],
 )  # fmt: skip
 def test_exactly_a_fifth_counts(before: float, after: float, is_event: bool) -> None:
     rule = replace(RULE, measure="t25fw_s", worsening_threshold=FIFTH, improvement_threshold=FIFTH)

@@ -198,6 +198,8 @@ def _records(
         pl.Series(found[:, column]) for column in range(9)
     )
     confirmed = pl.select(pl.when(confirmed >= 0).then(confirmed)).to_series()  # -1: not confirmed
+    is_last = np.zeros(len(frame), dtype=np.bool_)
+    is_last[measured.starts[1:] - 1] = True
     records = pl.DataFrame(
         {
             "patient_id": measured.patients.gather(patient),
@@ -211,7 +213,7 @@ def _records(
             "value_after": value.gather(onset),
             "confirmed_day": day.gather(confirmed),
             "sustained_days": day.gather(last) - day.gather(onset),
-            "is_sustained_to_end": (last + 1).is_in(measured.starts[1:]),
+            "is_sustained_to_end": is_last[last.to_numpy()],
             "label": pl.Series(_LABELS, dtype=pl.String).gather(label if has_relapses else label * 0),
             "rule_hash": pl.repeat(rule_hash(rule), len(found), eager=True),
             "rejected_because": pl.Series(_REASONS, dtype=pl.String).gather(outcome),
