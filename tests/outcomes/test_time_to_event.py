@@ -8,6 +8,7 @@ from polars.testing import assert_frame_equal
 
 from ahsct.definitions import vary
 from ahsct.errors import DefinitionError
+from ahsct.estimates import kaplan_meier
 from ahsct.outcomes import derive_time_to_event
 from ahsct.vocabulary import CANDIDATES, TIME_TO_EVENT, from_rows
 
@@ -313,14 +314,44 @@ def test_no_scan_in_the_rebaseline_window_is_not_evaluable(build: Any) -> None:
 def test_delayed_entry_starts_at_the_rebaseline_scan(build: Any) -> None:
     study = build.study(mri=build.scans(("a", 100), ("a", 400)))
     late = WINDOW | {"risk_starts": "rebaseline"}
-    row = settle(study, build.definition("mri_activity", window=late), build.events())["composite"]
+    censoring = {"treatment_death": "censor", "other_death": "censor"}
+    definition = build.definition("mri_activity", window=late, **censoring)
+    row = settle(study, definition, build.events())["composite"]
     assert (row["entry_day"], row["time_day"], row["is_evaluable"]) == (100, 400, True)
     died = build.study(mri=build.scans(("a", 100)), follow_up=build.died("a", 100))
-    row = settle(died, build.definition("mri_activity", window=late), build.events())["composite"]
+    row = settle(died, definition, build.events())["composite"]
     assert (row["is_evaluable"], row["censor_reason"]) == (
         False,
         "event or end of follow-up before the start of risk",
     )
+
+
+@pytest.mark.parametrize(("handling", "cause"), [("event", "death"), ("competing", "competing_death")])
+def test_a_death_before_a_late_start_of_risk_is_one_among_all(build: Any, handling: str, cause: str) -> None:
+    """Of a (dies on day 30, no re-baseline) and b to d (scans on days 100 and 400): 3 of 4 are free at day 400."""
+    ids = ("a", "b", "c", "d")
+    alive = [(p, 500, "alive", None, None) for p in ids[1:]]
+    study = build.study(
+        patients=pl.DataFrame({"patient_id": ids}),
+        mri=build.scans(*[(p, day) for p in ids[1:] for day in (100, 400)]),
+        follow_up=build.rows(
+            "patient_id last_contact_day vital_status death_day cause_class",
+            ("a", 30, "dead", 30, "treatment-related"),
+            *alive,
+        ),
+    )
+    late = WINDOW | {"risk_starts": "rebaseline"}
+    definition = build.definition("mri_activity", window=late, treatment_death=handling, other_death=handling)
+    table = derive_time_to_event(study, build.events(), endpoint="e", definition=definition)
+    composite = table.filter(pl.col("component") == "composite")
+    assert composite.select("entry_day", "time_day", "is_event", "cause", "is_evaluable").rows() == [
+        (0, 30, True, cause, True),
+        *[(0, 400, False, None, True)] * 3,
+    ]
+    component = table.filter(pl.col("component") == "mri_activity")
+    assert component["entry_day"].to_list() == [0, 100, 100, 100]
+    if handling == "event":
+        assert kaplan_meier(composite)["estimate"].to_list() == [1.0, 0.75, 0.75]
 
 
 @pytest.mark.parametrize(("early", "time"), [("ignore", 700), ("report_apart", 700), ("count", 40)])

@@ -47,12 +47,16 @@ def settle_end(
             if label_of(event) not in parts
         ]
 
+    # an intercurrent event that counts or competes is known from time zero on: with a late start of risk
+    # those who had it early would leave, or stand alone in the risk set where they have no re-baseline
+    known_early = is_composite and (as_event or handled_as(estimand, "competing"))
+    entry_day = pl.lit(0) if known_early else pl.max_horizontal(f"entry_day_{p}" for p in places).fill_null(0)
     wide = wide.with_columns(
         pl.min_horizontal(day for _, day in ends).alias("_end"),
         (pl.min_horizontal(day for _, day in censors) if censors else pl.lit(None, dtype=pl.Int64)).alias(
             "_stop"
         ),
-        pl.max_horizontal(f"entry_day_{p}" for p in places).fill_null(0).alias("entry_day"),
+        entry_day.cast(pl.Int64).alias("entry_day"),
         pl.coalesce(pl.lit(unknown, dtype=pl.String), *(f"lacking_{p}" for p in places)).alias("_lacking"),
     ).with_columns(
         pl.min_horizontal(pl.col(f"until_day_{p}").fill_null(pl.col("entry_day")) for p in places).alias(

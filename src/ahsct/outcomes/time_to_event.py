@@ -44,6 +44,10 @@ def derive_time_to_event(
     (`competing_death` ...), or excluded (the patient has no row). A component's own row censors at what
     is an event of the composite but not of that component, so its counts are those of the component.
 
+    **A late start of risk** (re-baselines with `risk_starts = "rebaseline"`) delays the entry of the
+    components. The composite enters late only where no intercurrent event counts or competes: these are
+    known from time zero on, and a death before the re-baseline is one.
+
     **Intervals.** The event lies in (`left_day`, `right_day`]: for a component its last negative
     assessment and its detection; for the composite the earliest last negative day over all components
     and the earliest detection. Relapses and deaths are exact, but a death after the last visit ends an

@@ -247,7 +247,8 @@ def _rebaseline(field: str, name: str, window: RebaselineWindow | None) -> list[
     }
     starts = {
         "index": "Risk starts at time zero.",
-        "rebaseline": "Risk starts at the re-baseline (delayed entry).",
+        "rebaseline": "Risk starts at the re-baseline (delayed entry); where deaths or other "
+        "intercurrent events count or compete, the composite counts from time zero, as these do.",
     }
     first, last = window.window_days
     return [
