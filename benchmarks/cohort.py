@@ -9,13 +9,13 @@ from ahsct import Study, make_study
 
 
 def cohort(n_patients: int, visits_each: int = 20, *, seed: int = 1) -> Study:
-    """Return a simulated study with `visits_each` visits per patient over about six years."""
+    """Return a simulated study with `visits_each` visits per patient over about eight years."""
     rng = np.random.Generator(np.random.Philox(seed))
     ids = pl.Series([f"P{i:07d}" for i in range(n_patients)])
     n = n_patients * visits_each
     who = np.repeat(np.arange(n_patients), visits_each)
     step = np.tile(np.arange(visits_each), n_patients)
-    day = -60 + 115 * step + rng.integers(-10, 11, n)
+    day = -60 + 155 * step + rng.integers(-10, 11, n)
     start = rng.integers(4, 13, n_patients)
     walk = rng.choice([-1, 0, 0, 0, 1], n).reshape(n_patients, visits_each)
     walk[:, 0] = 0
@@ -23,7 +23,7 @@ def cohort(n_patients: int, visits_each: int = 20, *, seed: int = 1) -> Study:
     last = day.reshape(n_patients, visits_each)[:, -1] + 30
     n_relapses = rng.poisson(0.6, n_patients)
     relapse_of = np.repeat(np.arange(n_patients), n_relapses)
-    scans = day.reshape(n_patients, visits_each)[:, ::2]
+    scans = day.reshape(n_patients, visits_each)
     scan_of = np.repeat(np.arange(n_patients), scans.shape[1])
     return make_study(
         "cohort",
@@ -36,7 +36,7 @@ def cohort(n_patients: int, visits_each: int = 20, *, seed: int = 1) -> Study:
         ),
         visits=pl.DataFrame({"patient_id": ids[who], "visit_day": day, "edss": edss}),
         relapses=pl.DataFrame(
-            {"patient_id": ids[relapse_of], "onset_day": rng.integers(-700, 2000, relapse_of.size)}
+            {"patient_id": ids[relapse_of], "onset_day": rng.integers(-700, 2800, relapse_of.size)}
         ).with_columns(pl.col("onset_day").clip(upper_bound=pl.Series(last[relapse_of]))),
         mri=pl.DataFrame(
             {

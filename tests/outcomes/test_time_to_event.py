@@ -297,7 +297,7 @@ def test_no_scan_in_the_rebaseline_window_is_not_evaluable(build: Any) -> None:
     row = settle(study, build.definition("mri_activity", window=WINDOW), build.events())["composite"]
     assert (row["is_evaluable"], row["censor_reason"]) == (
         False,
-        "nobody has a scan after time zero with gd, new_t2 counted",
+        "nobody has a re-baseline scan from day 61 to 152",
     )
     two = build.study(
         patients=build.rows("patient_id", ("a",), ("b",)), mri=build.scans(("a", 60), ("a", 400), ("b", 100))

@@ -207,13 +207,19 @@ def disability_rows(arm: Arm) -> list[pl.DataFrame]:
         )
         if not watched:
             continue
-        kinds = {
-            "PIRA": pl.col("label") == "PIRA",
-            "RAW": pl.col("label") == "RAW",
-            "without MRI activity": pl.col("mri_activity") == "none",
-        }
-        for kind, is_kind in kinds.items():
-            count = first.filter(is_kind.fill_null(False)).height
+        labelled = first.filter(pl.col("label").is_not_null())
+        imaged = first.filter((pl.col("mri_activity") != "not_assessed").fill_null(False))
+        kinds = (
+            ("PIRA", "relapses", labelled, pl.col("label") == "PIRA"),
+            ("RAW", "relapses", labelled, pl.col("label") == "RAW"),
+            ("without MRI activity", "mri", imaged, pl.col("mri_activity") == "none"),
+        )
+        for kind, table, known, is_kind in kinds:
+            if known.is_empty() and (first.height or table not in arm.study.tables):
+                continue  # nothing is known of it, which is no zero
+            count = known.filter(is_kind).height
+            n_unknown = first.height - known.height
+            unknown = f"; unknown in {n_unknown} of them" if n_unknown else ""
             row = arm.row(
                 term=f"{term}: {kind}",
                 statistic="count",
@@ -221,7 +227,7 @@ def disability_rows(arm: Arm) -> list[pl.DataFrame]:
                 n=len(watched),
                 estimate=count,
                 n_events=count,
-                note=f"of {first.height} who worsened, by the first event",
+                note=f"of {first.height} who worsened, by the first event{unknown}",
                 **common,
             )
             rows.append(results_frame([row]))

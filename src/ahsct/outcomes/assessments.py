@@ -46,6 +46,11 @@ class Context:
     scans: pl.DataFrame
     assessments: Mapping[str, Assessment]
 
+    @property
+    def known_relapses(self) -> pl.DataFrame | None:
+        """The relapses; None where the study has no such table, because then none can be ruled out."""
+        return self.relapses if "relapses" in self.study.tables else None
+
 
 def derive_context(study: Study, definition: Definition) -> Context:
     """Return the study's tables beside each patient's days, and how each component was assessed.
@@ -137,6 +142,10 @@ def _study_lacks(context: Context, component: str, days: pl.DataFrame) -> str | 
         if "mri" not in study.tables:
             return "the study has no table of scans (mri)"
         what = f"scan after time zero with {', '.join(definition.mri.lesions)} counted"
+        window = definition.rebaseline.mri
+        if window is not None and needs_rebaseline(component, definition):
+            if timeline.drop_nulls("time_zero_day")["rebaseline_scan_day"].is_null().all():
+                what = f"re-baseline scan from day {window.window_days[0]} to {window.window_days[1]}"
     else:
         rule, _ = disability_of(component, definition)
         if rule.measure not in context.visits.columns:
@@ -186,7 +195,7 @@ def _lacking_data(context: Context, component: str, days: pl.DataFrame) -> list[
     elif component != "death":
         rule, direction = disability_of(component, definition)
         if rule.measure in context.visits.columns:
-            with_baseline = baselines(context.visits, rule, relapses=context.relapses).filter(
+            with_baseline = baselines(context.visits, rule, relapses=context.known_relapses).filter(
                 (pl.col("direction") == direction) & pl.col("baseline_day").is_not_null()
             )
             reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline)))

@@ -84,7 +84,7 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
 def _all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     definition, visits = context.definition, context.visits
     found = [
-        derive_disability(visits, context.relapses, rule=rule)
+        derive_disability(visits, context.known_relapses, rule=rule)
         for rule in definition.disability
         if rule.measure in visits.columns
     ]
