@@ -11,7 +11,7 @@ import pytest
 from ahsct.report import figures
 from ahsct.report.figures import Drawing
 from ahsct.tables import make_study
-from ahsct.vocabulary import CURVE, EVENTS, FLOW, PATIENT_VALUES, RESULTS, empty, from_rows
+from ahsct.vocabulary import CURVE, EVENTS, FLOW, PATIENT_VALUES, RESULTS, conform, empty, from_rows
 
 DRAWS: dict[str, Callable[..., Drawing | None]] = {
     "flow": lambda c: figures.draw_flow(c.flow, data_kind=c.study.data_kind),
@@ -234,3 +234,21 @@ def test_nobody_worse_and_nobody_dead(cohort_of):
 def test_milestone_shows_the_step_without_results(cohort):
     drawing = figures.draw_curve(cohort.curves)
     assert "at 3 years 65.2" in drawing.alt.replace("\u00a0", " ")
+
+
+def test_a_long_curve_stays_a_small_drawing():
+    n = 20_000
+    rows = pl.DataFrame(
+        {
+            "study_id": "s", "endpoint": "activity_free_survival", "component": "composite", "definition": "d",
+            "estimand": "e", "population": "infused", "arm": "all", "time_years": [10 * (i + 1) / n for i in range(n)],
+            "n_at_risk": range(n, 0, -1), "n_events": 1, "n_censored": 0, "std_error": 0.0, "conf_level": 0.95,
+            "estimate": [1 - (i + 1) / n for i in range(n)], "method": "m",
+        }
+    )  # fmt: skip
+    drawing = figures.draw_curve(conform(rows, CURVE), milestone_years=5.0)
+    assert len(drawing.svg) < 150_000
+    # the 8,000th event is at 4 years: 7,999 just before it, and 12,001 still at risk
+    at_four = drawing.data.filter(pl.col("time_years") == 4.0).row(0, named=True)
+    assert (at_four["n_at_risk"], at_four["n_events"]) == (12_001, 7_999)
+    assert "50.0" in drawing.alt
