@@ -12,7 +12,8 @@ from ahsct.report.figures.rows import largest
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural, short
-from ahsct.report.style import SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,13 +54,7 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
     top, height = 40.0, len(names) * _ROW
     with canvas(top + height + 40) as figure:
         _scale(axes(figure, left=_LEFT, top=10, width=160, height=9), high)
-        sheet(figure).text(
-            _LEFT + 170,
-            15,
-            "share of those seen" if is_shared else "EDSS",
-            fontsize=SMALL,
-            va="center_baseline",
-        )
+        write(sheet(figure), _LEFT + 170, 15, "share of those seen" if is_shared else "EDSS")
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=height)
         plot.pcolormesh(
             edges, np.arange(len(names) + 1), np.ma.masked_invalid(grid), cmap="viridis_r", vmin=0, vmax=high,
