@@ -81,7 +81,7 @@ def draw_brain_volume(
     lines = [line for sentence in sentences for line in wrapped(sentence, WIDTH - 20, SMALL)]
     top = 12 + 14 * len(lines) + 4
     n_rows = len(bands) + 1 if bands and fit else 0
-    with canvas(top + _PLOT + 42 + (n_rows * 30 + 46 if n_rows else 0)) as figure:
+    with canvas(top + _PLOT + 42 + (n_rows * 30 + 50 if n_rows else 0)) as figure:
         area = sheet(figure)
         for i, line in enumerate(lines):
             write(area, 8, 12 + 14 * i, line)

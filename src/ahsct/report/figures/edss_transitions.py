@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ahsct.report.figures.cells import draw_cells
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, years_from_zero, zero_days
@@ -144,14 +145,13 @@ def _matrix(plot: Axes, name: str, cells: pl.DataFrame, *, is_left: bool) -> Non
 
     grid = cells["n_patients"].to_numpy().reshape(len(BANDS), len(_AFTER))
     most = max(int(grid.max()), 1)
-    plot.pcolormesh(grid, cmap="Blues", vmin=0, vmax=most * 1.3, edgecolors="white", linewidth=1)
+    draw_cells(plot, grid, colors="Blues", high=most * 1.3)
     for row in range(len(BANDS)):
         plot.add_patch(Rectangle((row, row), 1, 1, fill=False, edgecolor=SOFT, linewidth=1.1))
         for column in range(len(_AFTER)):
             if n := grid[row, column]:
                 write(plot, column + 0.5, row + 0.5, f"{n}", anchor="middle",
                     color="white" if n > 0.75 * most else INK)  # fmt: skip
-    plot.set_ylim(len(BANDS), 0)
     mark_x(plot, [i + 0.5 for i in range(len(_AFTER))], _AFTER, is_ticked=False, is_upright=True)
     mark_y(
         plot,

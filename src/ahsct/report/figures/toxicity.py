@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ahsct.report.figures.cells import draw_cells
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import result_rows, topic
 from ahsct.report.figures.ticks import mark_y
@@ -134,8 +135,7 @@ def draw_toxicity(patient_values: pl.DataFrame, *, data_kind: str = "observed") 
 
 def _grid(plot: Axes, grid: np.ndarray) -> None:
     most = max(int(grid.max()), 1)
-    plot.pcolormesh(grid, cmap="Oranges", vmin=0, vmax=most * 1.3, edgecolors="white", linewidth=1.2)
-    plot.set_ylim(len(grid), 0)
+    draw_cells(plot, grid, colors="Oranges", high=most * 1.3)
     for (row, column), n in np.ndenumerate(grid):
         write(plot, column + 0.5, row + 0.5, f"{n:,}" if n else "·", anchor="middle")  # fmt: skip
     for spine in plot.spines.values():
