@@ -8,7 +8,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from ahsct.definitions.definition import Definition
 from ahsct.errors import AhsctError, DefinitionError, did_you_mean
@@ -113,7 +113,7 @@ def _build(cls: type[R], data: Any, name: str) -> R:
 
     try:
         # through JSON, because strict validation of Python objects takes no mapping for a dataclass
-        built: R = _adapter(cls).validate_json(json.dumps(_prepare(data)), strict=True)
+        built: R = _adapter(cast("Any", cls)).validate_json(json.dumps(_prepare(data)), strict=True)
         return built
     except ValidationError as error:
         lines = [_explain(cls, fault) for fault in error.errors()]
