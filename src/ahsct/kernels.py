@@ -1,7 +1,8 @@
 """The one door to numba: per-patient sequential logic, compiled once and kept for the user.
 
-A kernel and every compiled function that it calls live in one `*_kernel.py` that imports nothing
-of ours, because numba's cache looks only at the file of the decorated function. The cache lies in
+A kernel and every function that it calls live in one `*_kernel.py` that imports nothing of ours,
+because numba's cache looks only at the file of the decorated function. They are plain functions until
+`kernel` compiles them: for a small study calling them as they are is quicker than loading numba. The cache lies in
 the user's cache folder under a name that holds a hash of the package's own sources; where that
 folder cannot be written there is no cache and no error.
 """
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,12 +23,15 @@ import numpy.typing as npt
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function with numba on its first call, or fetch it from the user's cache.
+    """Compile a function, with those of its file that it calls, on its first call, or fetch it from the user's cache.
 
     The plain Python function stays at `.py_func`: it is the test oracle.
     """
     import numba
+    from numba.extending import register_jitable
 
+    for helper in _helpers(function):
+        register_jitable(helper)
     config: Any = numba.config
     njit: Any = numba.njit
 
@@ -55,6 +60,24 @@ def as_kernel_array(values: Any, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         raise ValueError(f"{values.null_count()} missing values reached a kernel; fill or filter them first")
     array = np.ascontiguousarray(np.asarray(values), dtype=dtype)
     return array if array.flags.writeable else array.copy()
+
+
+def _helpers(function: Callable[..., Any]) -> set[Any]:
+    """Return the functions of its own file that a function calls, and those that they call."""
+    found: set[Any] = set()
+    waiting: list[Any] = [function]
+    while waiting:
+        code = waiting.pop()
+        for name in code.__code__.co_names:
+            helper = code.__globals__.get(name)
+            if (
+                isinstance(helper, FunctionType)
+                and helper.__module__ == function.__module__
+                and helper not in found
+            ):
+                found.add(helper)
+                waiting.append(helper)
+    return found - {function}
 
 
 @cache

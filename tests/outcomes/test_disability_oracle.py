@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.outcomes.oracle_disability import Found, Relapse, Visit, exact, search
 
 from ahsct.definitions import DisabilityRule, ThresholdStep
+from ahsct.outcomes import disability_search
 from ahsct.outcomes.disability import Disability, baselines, derive_disability
 from ahsct.outcomes.disability_visits import SCALE
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS
@@ -193,8 +194,10 @@ def check_cohort(seed: int, n_patients: int) -> list[str]:
     return [row[-1] or row[-3] or "improvement" for row in rows_of(found)]
 
 
+@pytest.mark.parametrize("few_visits", [-1, 20_000], ids=["compiled", "plain"])
 @pytest.mark.parametrize("block", range(6))
-def test_search_equals_the_independent_search(block: int) -> None:
+def test_search_equals_the_independent_search(block: int, few_visits: int, monkeypatch) -> None:
+    monkeypatch.setattr(disability_search, "FEW_VISITS", few_visits)
     seen = Counter(what for seed in range(40) for what in check_cohort(1000 * block + seed, n_patients=20))
     assert all(seen[label] for label in ("RAW", "PIRA", "undefined", "improvement")), seen  # none unseen
     assert all(seen[reason] for reason in REASONS), seen

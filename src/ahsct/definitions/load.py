@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from ahsct.definitions.definition import Definition
 from ahsct.errors import AhsctError, DefinitionError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 R = TypeVar("R")
 
@@ -105,11 +109,12 @@ def _read(id_or_file: str | Path) -> tuple[str, str]:
 
 def _build(cls: type[R], data: Any, name: str) -> R:
     """Build a dataclass strictly from plain data; every fault is one line of one error."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         # through JSON, because strict validation of Python objects takes no mapping for a dataclass
-        return TypeAdapter(cls).validate_json(json.dumps(_prepare(data)), strict=True)
+        built: R = _adapter(cast("Any", cls)).validate_json(json.dumps(_prepare(data)), strict=True)
+        return built
     except ValidationError as error:
         lines = [_explain(cls, fault) for fault in error.errors()]
         raise DefinitionError("\n".join(f"{name}: {line}" for line in lines)) from None
@@ -117,6 +122,13 @@ def _build(cls: type[R], data: Any, name: str) -> R:
         raise DefinitionError(f"{name}: {error}") from None
     except TypeError as error:  # a TOML date, which no field takes
         raise DefinitionError(f"{name}: {error}") from None
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 def _prepare(value: Any) -> Any:

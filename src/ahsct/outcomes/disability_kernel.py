@@ -1,4 +1,4 @@
-"""The search for confirmed changes, patient by patient, in whole numbers; compiled with numba.
+"""The search for confirmed changes, patient by patient, in whole numbers; compiled with numba where patients are many.
 
 Scores arrive multiplied by `SCALE` and turned so that greater is worse (`bad`); days are whole days.
 This file imports nothing of ours, and every function called here lives here (see `ahsct.kernels`).
@@ -8,10 +8,6 @@ take one array much faster than twenty arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -73,16 +69,8 @@ NO_LABEL, RAW, PIRA, UNDEFINED = range(4)
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
-    """Compile a helper; it is cached as part of the kernel that calls it."""
-    helper: F = numba.njit(function)
-    return helper
-
-
-@compiled
 def fill_visits(
     visits: Ints,
     a: int,
@@ -122,7 +110,6 @@ def fill_visits(
         visits[i, BEFORE_RELAPSE] = before
 
 
-@compiled
 def first_baseline(visits: Ints, rule: Ints) -> int:
     """Return the first (or last) visit that may be the first baseline, or -1."""
     found = -1
@@ -134,7 +121,6 @@ def first_baseline(visits: Ints, rule: Ints) -> int:
     return found
 
 
-@compiled
 def needed_change(steps: Ints, baseline: int) -> int:
     """Return the smallest change that counts from this (unturned) baseline; never less than a millionth."""
     row = 0
@@ -147,7 +133,6 @@ def needed_change(steps: Ints, baseline: int) -> int:
     return int(max(change, 1))
 
 
-@compiled
 def does_hold(visits: Ints, criterion: int, b: int, c: int, j: int, d: int, need: int) -> bool:
     """Tell whether visit j confirms the change in direction d seen at visit c from baseline b."""
     if criterion == AT_OR_ABOVE_EVENT:
@@ -157,7 +142,6 @@ def does_hold(visits: Ints, criterion: int, b: int, c: int, j: int, d: int, need
     return bool(d * (visits[j, BAD] - visits[b, BAD]) >= need)
 
 
-@compiled
 def is_in_window(gap: int, windows: Ints) -> bool:
     """Tell whether a visit so many days after the onset lies in the window of any period."""
     for p in range(len(windows)):
@@ -166,7 +150,6 @@ def is_in_window(gap: int, windows: Ints) -> bool:
     return False
 
 
-@compiled
 def judge(
     visits: Ints, rule: Ints, windows: Ints, start: int, b: int, c: int, d: int, need: int
 ) -> tuple[int, int]:
@@ -198,7 +181,6 @@ def judge(
     return (NEAR_RELAPSE, -1) if is_blocked else (UNCONFIRMED, -1)
 
 
-@compiled
 def end_of_run(visits: Ints, b: int, c: int, d: int, need: int) -> int:
     """Return the last visit up to which, from visit c on, the change from baseline b is met."""
     last = c
@@ -207,7 +189,6 @@ def end_of_run(visits: Ints, b: int, c: int, d: int, need: int) -> int:
     return last
 
 
-@compiled
 def is_sustained(visits: Ints, rule: Ints, b: int, c: int, f: int, last: int, d: int, need: int) -> bool:
     """Tell whether a change confirmed at visit f lasts; one that lasts to the last visit always does."""
     if rule[EVERY]:
@@ -218,14 +199,12 @@ def is_sustained(visits: Ints, rule: Ints, b: int, c: int, f: int, last: int, d:
     return bool(d * (visits[k, BAD] - visits[b, BAD]) >= need)
 
 
-@compiled
 def is_quiet(visits: Ints, i: int, before: int, after: int) -> bool:
     """Tell whether no relapse began in the closed window around visit i; (0, 0) asks for nothing."""
     asks_nothing = before == 0 and after == 0
     return bool(asks_nothing or (visits[i, AFTER_ONSET] > before and visits[i, BEFORE_RELAPSE] > after))
 
 
-@compiled
 def fill_periods(
     visits: Ints,
     rule: Ints,
@@ -268,7 +247,6 @@ def fill_periods(
     return PIRA if is_pira else UNDEFINED
 
 
-@compiled
 def search_patient(
     visits: Ints,
     rule: Ints,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ahsct.definitions import DisabilityRule, ThresholdStep
 from ahsct.kernels import as_kernel_array, kernel
+from ahsct.outcomes import disability_kernel as k
 from ahsct.outcomes.disability_visits import (
     SCALE,
     Direction,
@@ -21,6 +22,8 @@ from ahsct.outcomes.disability_visits import (
 
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+# About 10 microseconds a visit as plain Python; loading the compiled search takes a second, compiling it ten
+FEW_VISITS = 20_000
 _CRITERIA = ("threshold", "at_or_above_event", "monotonic")  # in the order of the kernel's numbers
 
 
@@ -34,8 +37,6 @@ def search_visits(
 
     Returns `found`, `reached`, `is_clean` and `baseline` as the kernel's `search` describes them.
     """
-    from ahsct.outcomes import disability_kernel as k
-
     visit = getattr(rule, f"{run[0]}_baseline_visit")
     scheme = getattr(rule, f"{run[0]}_baseline_scheme")
     sign = sign_of(rule.measure)
@@ -72,7 +73,8 @@ def search_visits(
     reached = np.empty((n_visits, len(windows)), dtype=np.int64)
     is_clean = np.empty((n_visits, len(windows)), dtype=np.bool_)
     baseline = np.empty(len(starts) - 1, dtype=np.int64)
-    n_found = _compiled()(
+    search = k.search if n_visits <= FEW_VISITS else _compiled()
+    n_found = search(
         starts,
         as_kernel_array(measured.frame["visit_day"], np.int64),
         as_kernel_array(sign * measured.scaled, np.int64),
@@ -103,6 +105,4 @@ def _steps(table: tuple[ThresholdStep, ...]) -> Ints:
 
 @cache
 def _compiled() -> Any:
-    from ahsct.outcomes import disability_kernel  # imports numba
-
-    return kernel(disability_kernel.search)
+    return kernel(k.search)

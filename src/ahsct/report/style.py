@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 WIDTH = 450.0
+FACES = "'DejaVu Sans', 'Bitstream Vera Sans', Verdana, Geneva, sans-serif"
 TEXT = 11.5
 SMALL = 10.5
 
@@ -53,7 +54,7 @@ RC: dict[str, Any] = {
     "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL,
     "hatch.linewidth": 0.8,
-    "svg.fonttype": "path",  # the layout must not depend on the fonts of the reader
+    "svg.fonttype": "none",
     "svg.hashsalt": "ahsct",
     "path.simplify": False,
 }

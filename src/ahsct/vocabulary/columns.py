@@ -132,6 +132,8 @@ def from_rows(rows: Iterable[Mapping[str, Any]], schema: pl.Schema) -> pl.DataFr
 
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Return the frame with exactly the schema's columns, order and types; absent columns are missing."""
+    if frame.schema == schema:
+        return frame
     return frame.select(
         (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in schema.items()

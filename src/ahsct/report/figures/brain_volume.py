@@ -14,7 +14,8 @@ from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks
 from ahsct.report.figures.wording import limits_of, plural, spoken, wrapped
-from ahsct.report.style import BLUE, GREY, INK, PALE, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import BLUE, GREY, PALE, SMALL, SOFT, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ def draw_brain_volume(
     lines = [line for sentence in sentences for line in wrapped(sentence, WIDTH - 20, SMALL)]
     top = 12 + 14 * len(lines) + 4
     n_rows = len(bands) + 1 if bands and fit else 0
-    with canvas(top + _PLOT + 42 + (n_rows * 30 + 46 if n_rows else 0)) as figure:
+    with canvas(top + _PLOT + 42 + (n_rows * 30 + 50 if n_rows else 0)) as figure:
         area = sheet(figure)
         for i, line in enumerate(lines):
-            area.text(8, 12 + 14 * i, line, fontsize=SMALL, va="center_baseline")
+            write(area, 8, 12 + 14 * i, line)
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=_PLOT)
         _courses(plot, drawn)
         if fit:
@@ -206,7 +207,7 @@ def _norms(figure: Any, late: dict[str, Any], bands: dict[str, _Band], *, top: f
         words.append(f"{spoken(name)}, {band.words}")
     spread = max(ends) - min(ends)
     for i, word in enumerate(words):
-        plot.text(min(ends) - 0.05 * spread, i - 0.24, word, fontsize=SMALL, color=INK, va="center_baseline")
+        write(plot, min(ends) - 0.05 * spread, i - 0.24, word)
     plot.set_xlim(min(ends) - 0.05 * spread, max(ends) + 0.05 * spread)
     plot.set_ylim(len(bands) + 0.55, -0.55)
     plot.axvline(0, color=PALE, linewidth=0.8, zorder=0)

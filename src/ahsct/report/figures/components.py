@@ -11,7 +11,8 @@ from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
-from ahsct.report.style import INK, LINES, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import LINES, SOFT, WIDTH
 
 _LEFT, _RIGHT, _PLOT, _STEP = 68.0, 14.0, 92.0, 146.0
 WITHOUT = {
@@ -89,17 +90,12 @@ def draw_components(
             plot.set_ylim(0, 1.06)
             mark_y(plot, [0, 0.5, 1], ["0 %", "50 %", "100 %"])
             mark_x(plot, at)
-            area.text(
-                _LEFT + 6, top - 6, f"{word}: {' and '.join(heights)} at {milestone_years:.3g} years",
-                fontsize=SMALL, fontweight="bold", va="center_baseline",
-            )  # fmt: skip
+            write(area, _LEFT + 6, top - 6, f"{word}: {' and '.join(heights)} at {milestone_years:.3g} years", weight="bold")  # fmt: skip
             y = top + _PLOT + 25
             scale = (WIDTH - _LEFT - _RIGHT) / (end * 1.02)
-            area.text(4, y, "At risk", fontsize=SMALL, color=SOFT, va="center_baseline")
+            write(area, 4, y, "At risk", color=SOFT)
             for t, n in zip(at, data[-1]["n_at_risk"], strict=True):
-                area.text(
-                    _LEFT + t * scale, y, f"{n}", fontsize=SMALL, color=INK, ha="center", va="center_baseline"
-                )
+                write(area, _LEFT + t * scale, y, f"{n}", anchor="middle")
         method, level = rows["method"][0], rows["conf_level"][0]
         return finish(
             figure,

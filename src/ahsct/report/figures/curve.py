@@ -20,6 +20,7 @@ from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import limits_of, percent, spoken, wrapped
+from ahsct.report.figures.words import write
 from ahsct.report.style import LINES, SMALL, SOFT, WIDTH
 
 _LEFT, _RIGHT, _PLOT = 68.0, 14.0, 210.0
@@ -104,7 +105,7 @@ def draw_curve(
         for (color, dash), lines in zip(LINES, keys, strict=False):
             area.plot([6, 30], [y, y], color=color, linestyle=dash, linewidth=2)
             for text, weight in lines:
-                area.text(36, y, text, fontsize=SMALL, fontweight=weight, va="center_baseline")
+                write(area, 36, y, text, weight=weight)
                 y += 14
             y += 4
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=_PLOT)

@@ -12,7 +12,8 @@ from ahsct.report.figures.rows import largest, topic
 from ahsct.report.figures.ticks import mark_x
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import listed, plural
-from ahsct.report.style import GREY, INK, PURPLE, SKY, SMALL, SOFT, VERMILION, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import GREY, INK, PURPLE, SKY, SOFT, VERMILION, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -71,13 +72,7 @@ def draw_deaths(study: Study, patient_values: pl.DataFrame) -> Drawing | None:
         area = sheet(figure)
         draw_key(area, used, top=6)
         if deaths.is_empty():
-            area.text(
-                8,
-                14,
-                f"No death in {plural(followed.height, 'patient')}",
-                fontsize=SMALL,
-                va="center_baseline",
-            )
+            write(area, 8, 14, f"No death in {plural(followed.height, 'patient')}")
         for is_early, left, width in (
             (True, _LEFT, _SPLIT),
             (False, _LEFT + _SPLIT + _GAP, WIDTH - _LEFT - _SPLIT - _GAP - _RIGHT),

@@ -6,7 +6,6 @@ import hashlib
 import html
 import io
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from ahsct.report.figures.words import words_of, write
 from ahsct.report.style import RC, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from ahsct.report.figures.board import Board
 
 INVENTED = "invented courses"
 _NOTES = {
@@ -54,21 +55,22 @@ class Drawing:
 
 
 @contextmanager
-def canvas(height: float) -> Iterator[Figure]:
+def canvas(height: float) -> Iterator[Board]:
     """Yield an empty figure `WIDTH` wide and `height` high [pt] in the house style.
 
     The reader's own matplotlib settings have no influence, and are back in place afterwards.
     """
     import matplotlib
-    from matplotlib.figure import Figure
+
+    from ahsct.report.figures.board import Board
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(RC)  # type: ignore[arg-type]
-        yield Figure(figsize=(WIDTH / 72, height / 72))
+        yield Board(WIDTH, height)
 
 
-def axes(figure: Figure, *, left: float, top: float, width: float, height: float) -> Axes:
+def axes(figure: Board, *, left: float, top: float, width: float, height: float) -> Axes:
     """Return axes without ticks, at a place given in points from the upper left corner."""
     full = figure.get_figheight() * 72
     plot = figure.add_axes((left / WIDTH, 1 - (top + height) / full, width / WIDTH, height / full))
@@ -77,7 +79,7 @@ def axes(figure: Figure, *, left: float, top: float, width: float, height: float
     return plot
 
 
-def sheet(figure: Figure) -> Axes:
+def sheet(figure: Board) -> Axes:
     """Return invisible axes over the whole figure, in points from the upper left corner."""
     full = figure.get_figheight() * 72
     area = figure.add_axes((0, 0, 1, 1))
@@ -88,7 +90,7 @@ def sheet(figure: Figure) -> Axes:
 
 
 def finish(
-    figure: Figure,
+    figure: Board,
     *,
     title: str,
     alt: str,
@@ -101,9 +103,9 @@ def finish(
     if data_kind == "reconstructed":
         if is_course:
             flat = figure.get_figheight() * 72 < 250
-            figure.text(
-                0.5, 0.5, INVENTED, rotation=10 if flat else 24, fontsize=30 if flat else 38, ha="center", va="center",
-                color="black", alpha=0.10, zorder=99,
+            write(
+                figure.axes[0], 0.5, 0.5, INVENTED, transform=figure.transFigure, anchor="middle",
+                turn=10 if flat else 24, size=30 if flat else 38, color="black", opacity=0.1,
             )  # fmt: skip
             alt = f"{INVENTED.capitalize()}. {alt}"
         caption = f"{caption} {_NOTES[is_course]}"
@@ -115,17 +117,15 @@ def finish(
     )
 
 
-def _svg(figure: Figure, alt: str) -> str:
+def _svg(figure: Board, alt: str) -> str:
     buffer = io.StringIO()
-    with warnings.catch_warnings():  # a name in a script that the typeface lacks is drawn as boxes
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0].replace("\n", " ")), svg)
-    svg = re.sub(r"\n\s*", "\n", svg)
+    svg = re.sub(r"\n\s*", "\n", svg.replace("</svg>", f"{words_of(figure)}</svg>"))
     # Several drawings stand on one page: ids nobody refers to go, the others get a name of their own.
     referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
     own = "f" + hashlib.sha256(svg.encode()).hexdigest()[:8]

@@ -23,7 +23,8 @@ from ahsct.report.figures.rows import largest, smallest
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import short
-from ahsct.report.style import BLUE, GREY, INK, PALE, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import BLUE, GREY, PALE, SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -182,20 +183,15 @@ def _baseline(patient_values: pl.DataFrame | None) -> dict[str, float]:
 
 def _frame(area: Axes, x: float, y: float, name: str, first: float, last: float, *, is_first: bool) -> None:
     area.plot([x, x, x + _PANEL_WIDTH], [y, y + _PANEL, y + _PANEL], color=GREY, linewidth=0.7)
-    area.text(x, y - 6, name, fontsize=SMALL, va="center_baseline", color=INK)
+    write(area, x, y - 6, name)
     zero = x + (0 - first) / (last - first) * _PANEL_WIDTH
     area.plot([zero, zero], [y, y + _PANEL], color=PALE, linewidth=1.2, zorder=0)
     for t in breaks(last, room=_PANEL_WIDTH, label=26):
         place = x + (t - first) / (last - first) * _PANEL_WIDTH
-        area.text(
-            place, y + _PANEL + 8, f"{t:g}", fontsize=SMALL, color=SOFT, ha="center", va="center_baseline"
-        )
+        write(area, place, y + _PANEL + 8, f"{t:g}", color=SOFT, anchor="middle")
     if is_first:
         for level in (0, 5, 10):
-            area.text(
-                x - 4, y + _PANEL * (1 - level / 10), f"{level}", fontsize=SMALL, color=SOFT, ha="right",
-                va="center_baseline",
-            )  # fmt: skip
+            write(area, x - 4, y + _PANEL * (1 - level / 10), f"{level}", color=SOFT, anchor="end")  # fmt: skip
 
 
 def _last(steps: pl.DataFrame) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ahsct.report.figures.cells import draw_cells
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import largest
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural, short
-from ahsct.report.style import SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,21 +55,10 @@ def draw_edss_heat_map(study: Study, *, time_zero: str = "infusion") -> Drawing 
     top, height = 40.0, len(names) * _ROW
     with canvas(top + height + 40) as figure:
         _scale(axes(figure, left=_LEFT, top=10, width=160, height=9), high)
-        sheet(figure).text(
-            _LEFT + 170,
-            15,
-            "share of those seen" if is_shared else "EDSS",
-            fontsize=SMALL,
-            va="center_baseline",
-        )
+        write(sheet(figure), _LEFT + 170, 15, "share of those seen" if is_shared else "EDSS")
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=height)
-        plot.pcolormesh(
-            edges, np.arange(len(names) + 1), np.ma.masked_invalid(grid), cmap="viridis_r", vmin=0, vmax=high,
-            edgecolors="white", linewidth=0.4,
-        )  # fmt: skip
+        draw_cells(plot, grid, colors="viridis_r", high=high, x=edges, gap=0.4)
         plot.axvline(0, color=SOFT, linewidth=1.2)
-        plot.set_xlim(_BACK, edges[-1])
-        plot.set_ylim(len(names), 0)
         mark_y(plot, [i + 0.5 for i in range(len(names))], names, is_ticked=False)
         at = breaks(edges[-1], room=WIDTH - _LEFT - _RIGHT)
         mark_x(plot, at, name=f"Years from {TIME_ZERO[time_zero]}")
@@ -124,7 +115,7 @@ def _shares(cells: pl.DataFrame, n_periods: int) -> tuple[np.ndarray, list[str]]
 
 def _scale(plot: Axes, high: float) -> None:
     edges = np.linspace(0, high, 21)
-    plot.pcolormesh(edges, [0, 1], edges[None, :-1], cmap="viridis_r", vmin=0, vmax=high)
+    draw_cells(plot, edges[None, :-1], colors="viridis_r", high=high, x=edges, gap=0)
     ticks = [0, high / 2, high]
     labels = [f"{100 * t:g} %" for t in ticks] if high == 1 else [f"{t:g}" for t in ticks]
     mark_x(plot, ticks, labels, is_ticked=False)

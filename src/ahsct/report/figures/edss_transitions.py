@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ahsct.report.figures.cells import draw_cells
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, years_from_zero, zero_days
-from ahsct.report.style import INK, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import INK, SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 BANDS = ("0–1.5", "2–3.5", "4–5.5", "6–6.5", "7–9.5")
 _STARTS = (0.0, 2.0, 4.0, 6.0, 7.0)
-_AFTER = (*BANDS, "dead", "not\nseen")
+_AFTER = (*BANDS, "dead", "not seen")
 _WINDOW = 0.5
 _LEFT, _CELL = 52.0, 22.0
 
@@ -67,7 +69,7 @@ def draw_edss_transitions(
     ]
     last = visits.group_by("patient_id", maintain_order=True).agg(pl.last("edss"))
     states.append(("last seen", _states(base, last, deaths)))
-    size, step = len(BANDS) * _CELL, len(BANDS) * _CELL + 74
+    size, step = len(BANDS) * _CELL, len(BANDS) * _CELL + 80
     with canvas(-(-len(states) // 2) * step) as figure:
         for i, (name, cells) in enumerate(states):
             plot = axes(
@@ -132,7 +134,7 @@ def _states(base: pl.DataFrame, later: pl.DataFrame, dead: pl.DataFrame) -> pl.D
     return pl.DataFrame(
         {
             "before": [band for band in BANDS for _ in _AFTER],
-            "after": [band.replace("\n", " ") for _ in BANDS for band in _AFTER],
+            "after": [band for _ in BANDS for band in _AFTER],
             "n_patients": grid.ravel(),
         }
     )
@@ -143,16 +145,13 @@ def _matrix(plot: Axes, name: str, cells: pl.DataFrame, *, is_left: bool) -> Non
 
     grid = cells["n_patients"].to_numpy().reshape(len(BANDS), len(_AFTER))
     most = max(int(grid.max()), 1)
-    plot.pcolormesh(grid, cmap="Blues", vmin=0, vmax=most * 1.3, edgecolors="white", linewidth=1)
+    draw_cells(plot, grid, colors="Blues", high=most * 1.3)
     for row in range(len(BANDS)):
         plot.add_patch(Rectangle((row, row), 1, 1, fill=False, edgecolor=SOFT, linewidth=1.1))
         for column in range(len(_AFTER)):
             if n := grid[row, column]:
-                plot.text(
-                    column + 0.5, row + 0.5, f"{n}", ha="center", va="center_baseline", fontsize=SMALL,
-                    color="white" if n > 0.75 * most else INK,
-                )  # fmt: skip
-    plot.set_ylim(len(BANDS), 0)
+                write(plot, column + 0.5, row + 0.5, f"{n}", anchor="middle",
+                    color="white" if n > 0.75 * most else INK)  # fmt: skip
     mark_x(plot, [i + 0.5 for i in range(len(_AFTER))], _AFTER, is_ticked=False, is_upright=True)
     mark_y(
         plot,
@@ -162,7 +161,7 @@ def _matrix(plot: Axes, name: str, cells: pl.DataFrame, *, is_left: bool) -> Non
         room=44,
         name="EDSS at baseline" * is_left,
     )
-    plot.text(0, -0.4, name, fontsize=SMALL, fontweight="bold")
+    write(plot, 0, -0.4, name, weight="bold", align="baseline")
     for spine in plot.spines.values():
         spine.set_visible(False)
 

@@ -13,7 +13,8 @@ from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import zero_days
 from ahsct.report.figures.wording import plural
-from ahsct.report.style import BLUE, GREY, SMALL, SOFT, VERMILION, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import BLUE, GREY, SOFT, VERMILION, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,14 +67,7 @@ def draw_engraftment(study: Study) -> Drawing | None:
             zip(panels, quartiles, strict=True)
         ):
             top = 22 + i * _STEP
-            area.text(
-                8,
-                top - 12,
-                f"{name.capitalize()}, 10⁹/L",
-                fontsize=SMALL,
-                fontweight="bold",
-                va="center_baseline",
-            )
+            write(area, 8, top - 12, f"{name.capitalize()}, 10⁹/L", weight="bold")
             plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=_PLOT)
             _panel(
                 plot,

@@ -9,7 +9,8 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, canvas, finish, sheet
 from ahsct.report.figures.wording import percent_interval, spoken, wrapped
-from ahsct.report.style import GREY, INK, LINES, PALE, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import GREY, LINES, PALE, SMALL, SOFT, WIDTH
 
 _LEFT, _RIGHT = 14.0, 20.0
 _MARKERS = "osD^"
@@ -55,21 +56,11 @@ def draw_estimates(
         for level in (0.0, 0.25, 0.5, 0.75, 1.0):
             x = _LEFT + level * wide
             area.plot([x, x], [y, height - 26], color=PALE, linewidth=0.8, zorder=0)
-            area.text(
-                x,
-                height - 14,
-                f"{100 * level:g} %",
-                fontsize=SMALL,
-                ha="center",
-                va="center_baseline",
-                color=SOFT,
-            )
+            write(area, x, height - 14, f"{100 * level:g} %", anchor="middle", color=SOFT)
         for row, lines in entries:
             i = estimands.index(row["estimand"]) % len(LINES)
             for line in lines:
-                area.text(_LEFT, y + 7, line, fontsize=SMALL, va="center_baseline", color=INK).set_bbox(
-                    {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-                )
+                write(area, _LEFT, y + 7, line, has_halo=True)
                 y += 14
             y += 9
             low, high = row["lower"], row["upper"]

@@ -9,7 +9,8 @@ import polars as pl
 
 from ahsct.report.figures.drawing import Drawing, canvas, finish, sheet
 from ahsct.report.figures.wording import plural, spoken, wrapped
-from ahsct.report.style import INK, PALE, SMALL, SOFT
+from ahsct.report.figures.words import write
+from ahsct.report.style import PALE, SMALL, SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,12 +140,4 @@ def _draw_box(
     first = y + height / 2 - (len(lines) - 1) * _LINE / 2
     for i, line in enumerate(lines):
         bold = "bold" if line.startswith("n = ") else "normal"
-        area.text(
-            left + _PAD,
-            first + i * _LINE,
-            line,
-            fontsize=SMALL,
-            color=INK,
-            fontweight=bold,
-            va="center_baseline",
-        )
+        write(area, left + _PAD, first + i * _LINE, line, weight=bold)

@@ -9,7 +9,8 @@ from ahsct.report.figures.rows import result_rows
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent_interval
-from ahsct.report.style import GREEN, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import GREEN, SOFT, WIDTH
 
 _LEFT, _RIGHT, _PLOT = 50.0, 14.0, 180.0
 
@@ -48,9 +49,9 @@ def draw_improved_and_alive(
         mark_x(plot, at, name=f"Years from {time_zero}")
         if len(rows) <= 8:
             for row in rows:
-                plot.annotate(
-                    f"n={row['n']}", (row["time_years"], 1.0), ha="center", va="bottom", fontsize=SMALL, color=SOFT,
-                    annotation_clip=False, xytext=(0, 2), textcoords="offset points",
+                write(
+                    plot, row["time_years"], 1.0, f"n={row['n']}", anchor="middle", align="bottom", shift=(0, 2),
+                    color=SOFT,
                 )  # fmt: skip
         level = rows[0]["conf_level"]
         return finish(

@@ -17,7 +17,8 @@ from ahsct.report.figures.steps import FEW_AT_RISK, curves_in, draw_steps, value
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import breaks
 from ahsct.report.figures.wording import percent, spoken
-from ahsct.report.style import INK, LINES, SMALL, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import INK, LINES, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _LEFT, _RIGHT, _PLOT = 68.0, 14.0, 190.0
@@ -95,10 +96,8 @@ def draw_incidence(
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=_PLOT)
         for i, ((color, dash), (word, height, line)) in enumerate(zip(LINES, finals, strict=False)):
             area.plot([6, 30], [12 + 16 * i] * 2, color=color, linestyle=dash, linewidth=2)
-            area.text(
-                36, 12 + 16 * i, f"{word}: {percent(height)} at {end:.3g} {unit}", fontsize=SMALL,
-                fontweight="bold", va="center_baseline",
-            )  # fmt: skip
+            write(area, 36, 12 + 16 * i, f"{word}: {percent(height)} at {end:.3g} {unit}",
+                weight="bold")  # fmt: skip
             draw_steps(
                 plot, line, start=0.0, color=color, dash=dash, per_year=per_year, is_filled=dash == "-"
             )

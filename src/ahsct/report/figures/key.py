@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ahsct.report.style import INK, SMALL, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import SMALL, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,4 +56,4 @@ def draw_key(area: Axes, marks: Sequence[Mark], *, top: float, left: float = 8) 
     for mark, (x, line) in zip(marks, places(marks, left), strict=True):
         y = top + line * LINE_HEIGHT + LINE_HEIGHT / 2
         area.scatter([x + 5], [y], s=34, **mark.look)
-        area.text(x + 14, y, mark.word, fontsize=SMALL, color=INK, va="center_baseline")
+        write(area, x + 14, y, mark.word)

@@ -12,6 +12,7 @@ from ahsct.report.figures.rows import largest, topic
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks, years_from_zero, zero_days
 from ahsct.report.figures.wording import plural
+from ahsct.report.figures.words import write
 from ahsct.report.style import BLUE, GREY, PALE, SMALL, VERMILION, WIDTH
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def draw_mri(
         width = WIDTH - _LEFT - _RIGHT
         n_lesions = int(known["gd_n"].sum())
         before_line = f"Before: {plural(n_lesions, 'enhancing lesion')} on {plural(known.height, 'scan')}"
-        area.text(8, 12, before_line, fontsize=SMALL, fontweight="bold", va="center_baseline")
+        write(area, 8, 12, before_line, weight="bold")
         top = axes(figure, left=_LEFT, top=26, width=width, height=_PLOT)
         _histogram(top, known["gd_n"].to_numpy())
         active, left_out = int(bars["active"].sum()), int(bars["left_out"].sum())
@@ -78,7 +79,7 @@ def draw_mri(
             f"; {left_out:,} early scans left out" if left_out else ""
         )
         y = 26 + _PLOT + 54
-        area.text(8, y, after_line, fontsize=SMALL, fontweight="bold", va="center_baseline")
+        write(area, 8, y, after_line, weight="bold")
         _legend(area, y + 16, has_left_out=left_out > 0)
         bottom = axes(figure, left=_LEFT, top=y + 28, width=width, height=_PLOT - 14)
         _bars(bottom, bars, f"Years from {TIME_ZERO[time_zero]}")
@@ -157,7 +158,7 @@ def _histogram(plot: Axes, lesions: np.ndarray) -> None:
     plot.bar(range(len(counts)), counts, width=0.8, color=BLUE, linewidth=0)
     for i, n in enumerate(counts):
         if n:
-            plot.text(i, n, f"{n:,}", ha="center", va="bottom", fontsize=SMALL)
+            write(plot, i, n, f"{n:,}", anchor="middle", align="bottom", shift=(0, 2))
     plot.set_ylim(0, max(counts.max(), 1) * 1.18)
     step = 1 if len(counts) <= 12 else 2
     at = list(range(0, len(counts), step))
@@ -168,7 +169,7 @@ def _histogram(plot: Axes, lesions: np.ndarray) -> None:
 def _bars(plot: Axes, bars: pl.DataFrame, label: str) -> None:
     if bars.is_empty():
         plot.axis("off")
-        plot.text(0.5, 0.5, "no scan after infusion", ha="center", transform=plot.transAxes)
+        write(plot, 0.5, 0.5, "no scan after infusion", anchor="middle", transform=plot.transAxes)
         return
     middle = bars["year"].to_numpy() - 0.5
     base = np.zeros(bars.height)
@@ -201,5 +202,5 @@ def _legend(area: Axes, y: float, *, has_left_out: bool) -> None:
         area.add_patch(
             Rectangle((x, y - 4), 10, 8, facecolor=color, hatch=hatch, edgecolor=GREY, linewidth=0.5)
         )
-        area.text(x + 14, y, word, fontsize=SMALL, va="center_baseline")
+        write(area, x + 14, y, word)
         x += 14 + 0.6 * SMALL * len(word) + 14

@@ -10,6 +10,7 @@ from ahsct.report.figures.rows import result_rows, topic
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.wording import limits_of, plural, short, wrapped
+from ahsct.report.figures.words import write
 from ahsct.report.style import BLUE, PALE, SMALL, VERMILION, WIDTH
 
 _LEFT, _RIGHT, _ROW, _MOST = 66.0, 16.0, 13.0, 60
@@ -61,7 +62,7 @@ def draw_relapses_before_after(
     with canvas(top + height + 40) as figure:
         area = sheet(figure)
         for i, line in enumerate(lines):
-            area.text(8, 12 + 14 * i, line, fontsize=SMALL, va="center_baseline")
+            write(area, 8, 12 + 14 * i, line)
         draw_key(area, (_BEFORE, _AFTER), top=top - 20)
         plot = axes(figure, left=_LEFT, top=top, width=WIDTH - _LEFT - _RIGHT, height=height)
         places = list(range(shown.height))

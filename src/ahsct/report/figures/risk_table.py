@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from ahsct.report.style import INK, SMALL, SOFT
+from ahsct.report.figures.words import write
+from ahsct.report.style import SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,14 +69,12 @@ def draw_risk_table(area: Axes, blocks: Sequence[Block], *, top: float, x: Seque
     """Draw the blocks on a sheet, one below the other, with columns at the places `x` [pt]."""
     y = top + ROW / 2
     for block in blocks:
-        area.text(
-            4, y, block.label, fontsize=SMALL, color=block.color, fontweight="bold", va="center_baseline"
-        )
+        write(area, 4, y, block.label, color=block.color, weight="bold")
         y += ROW
         for word in block.rows:
-            area.text(4, y, word, fontsize=SMALL, color=SOFT, va="center_baseline")
+            write(area, 4, y, word, color=SOFT)
             for place, count in zip(x, block.counts[COLUMNS[word]].to_list(), strict=True):
-                area.text(place, y, f"{count}", fontsize=SMALL, color=INK, ha="center", va="center_baseline")
+                write(area, place, y, f"{count}", anchor="middle")
             y += ROW
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ahsct.report.style import INK, SMALL, SOFT
+from ahsct.report.figures.words import write
+from ahsct.report.style import SOFT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,15 +40,15 @@ def mark_x(
     at, labels = _round(plot.get_xlim(), at, labels)
     if is_ticked:
         _draw_ticks(plot, at, [0.0] * len(at), marker=3, transform=plot.get_xaxis_transform())
-    words = plot.get_xaxis_transform() + _moved(plot, 0, -6 if is_ticked else -4)
+    below = -6.0 if is_ticked else -4.0
     for place, label in zip(at, labels, strict=True):
-        plot.text(
-            place, 0, label, transform=words, fontsize=SMALL, color=INK, ha="center", va="top",
-            rotation=90 if is_upright else 0,
+        write(
+            plot, place, 0, label, transform=plot.get_xaxis_transform(), shift=(0, below),
+            anchor="end" if is_upright else "middle", align="middle" if is_upright else "top",
+            turn=90 if is_upright else 0,
         )  # fmt: skip
     if name:
-        below = plot.transAxes + _moved(plot, 0, -22)
-        plot.text(0.5, 0, name, transform=below, fontsize=SMALL, color=INK, ha="center", va="top")
+        write(plot, 0.5, 0, name, transform=plot.transAxes, shift=(0, -22), anchor="middle", align="top")
 
 
 def mark_y(
@@ -63,16 +64,11 @@ def mark_y(
     at, labels = _round(plot.get_ylim(), at, labels)
     if is_ticked:
         _draw_ticks(plot, [0.0] * len(at), at, marker=0, transform=plot.get_yaxis_transform())
-    words = plot.get_yaxis_transform() + _moved(plot, -6 if is_ticked else -4, 0)
+    beside = -6.0 if is_ticked else -4.0
     for place, label in zip(at, labels, strict=True):
-        plot.text(
-            0, place, label, transform=words, fontsize=SMALL, color=INK, ha="right", va="center_baseline"
-        )
+        write(plot, 0, place, label, transform=plot.get_yaxis_transform(), shift=(beside, 0), anchor="end")
     if name:
-        beside = plot.transAxes + _moved(plot, -room, 0)
-        plot.text(
-            0, 0.5, name, transform=beside, fontsize=SMALL, color=INK, ha="center", va="center", rotation=90
-        )
+        write(plot, 0, 0.5, name, transform=plot.transAxes, shift=(-room, 0), anchor="middle", turn=90)
 
 
 def _round(
@@ -100,11 +96,3 @@ def _draw_ticks(
     ticks.set_transform(transform)
     ticks.set_clip_on(False)
     plot.add_artist(ticks).set_clip_path(None)
-
-
-def _moved(plot: Axes, right: float, up: float) -> Transform:
-    from matplotlib.transforms import ScaledTranslation
-
-    figure = plot.get_figure(root=True)
-    assert figure is not None
-    return ScaledTranslation(right / 72, up / 72, figure.dpi_scale_trans)

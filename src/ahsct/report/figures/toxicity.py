@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ahsct.report.figures.cells import draw_cells
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.rows import result_rows, topic
+from ahsct.report.figures.ticks import mark_y
 from ahsct.report.figures.wording import limits_of, percent, short
-from ahsct.report.style import INK, SEVERITIES, SMALL, SOFT, WIDTH
+from ahsct.report.figures.words import write
+from ahsct.report.style import SEVERITIES, SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +50,7 @@ def draw_worst_severity(
         room = WIDTH - _LEFT - 190
         for i, (severity, shade) in enumerate(zip(SEVERITIES, _SHADES, strict=True)):
             y, n = 6 + i * _ROW + _ROW / 2, counts.get(severity, 0)
-            area.text(_LEFT - 6, y, severity, fontsize=SMALL, ha="right", va="center_baseline")
+            write(area, _LEFT - 6, y, severity, anchor="end")
             area.barh(
                 y, room * n / total, left=_LEFT, height=14, color=shade, edgecolor=SOFT, linewidth=0.7 if n else 0,
                 hatch="////" if severity == "not stated" else "",
@@ -55,7 +58,7 @@ def draw_worst_severity(
             words = f"{n:,}/{total:,}, {percent(n / total)}" + (
                 f" ({limits[severity]})" if n and limits[severity] else ""
             )
-            area.text(_LEFT + room * n / total + 6, y, words, fontsize=SMALL, va="center_baseline")
+            write(area, _LEFT + room * n / total + 6, y, words)
         return finish(
             figure,
             title="Worst severity of each patient, mobilisation to day 100",
@@ -106,10 +109,14 @@ def draw_toxicity(patient_values: pl.DataFrame, *, data_kind: str = "observed") 
     with canvas(top + len(organs) * _ROW + 8) as figure:
         plot = axes(figure, left=left, top=top, width=len(used) * 44.0, height=len(organs) * _ROW)
         _grid(plot, grid)
-        plot.set_yticks(np.arange(len(organs)) + 0.5, [short(organ.capitalize(), 27) for organ in organs])
-        plot.set_xticks(np.arange(len(used)) + 0.5, used, rotation=30, ha="left", rotation_mode="anchor")
-        plot.xaxis.tick_top()
-        plot.tick_params(length=0)
+        mark_y(
+            plot,
+            [i + 0.5 for i in range(len(organs))],
+            [short(organ.capitalize(), 27) for organ in organs],
+            is_ticked=False,
+        )
+        for i, severity in enumerate(used):
+            write(plot, i + 0.5, 0, severity, align="baseline", turn=30, shift=(0, 4))
         return finish(
             figure,
             title="Patients by organ class and worst severity, mobilisation to day 100",
@@ -128,12 +135,8 @@ def draw_toxicity(patient_values: pl.DataFrame, *, data_kind: str = "observed") 
 
 def _grid(plot: Axes, grid: np.ndarray) -> None:
     most = max(int(grid.max()), 1)
-    plot.pcolormesh(grid, cmap="Oranges", vmin=0, vmax=most * 1.3, edgecolors="white", linewidth=1.2)
-    plot.set_ylim(len(grid), 0)
+    draw_cells(plot, grid, colors="Oranges", high=most * 1.3)
     for (row, column), n in np.ndenumerate(grid):
-        plot.text(
-            column + 0.5, row + 0.5, f"{n:,}" if n else "·", ha="center", va="center_baseline", fontsize=SMALL,
-            color=INK,
-        )  # fmt: skip
+        write(plot, column + 0.5, row + 0.5, f"{n:,}" if n else "·", anchor="middle")  # fmt: skip
     for spine in plot.spines.values():
         spine.set_visible(False)

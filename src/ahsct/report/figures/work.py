@@ -7,6 +7,7 @@ import polars as pl
 from ahsct.report.figures.drawing import Drawing, canvas, finish, sheet
 from ahsct.report.figures.rows import result_rows, topic
 from ahsct.report.figures.wording import limits_of, percent, wrapped
+from ahsct.report.figures.words import write
 from ahsct.report.style import BLUE, PALE, SMALL, SOFT, WIDTH
 
 _LEFT, _ROOM = 8.0, WIDTH - 16.0
@@ -41,20 +42,18 @@ def draw_work(
     lines = wrapped(words, _ROOM, SMALL)
     with canvas(112 + 14 * len(lines)) as figure:
         area = sheet(figure)
-        area.text(_LEFT, 12, f"Baseline: {n:,} on disability insurance", fontsize=SMALL, va="center_baseline")
+        write(area, _LEFT, 12, f"Baseline: {n:,} on disability insurance")
         area.barh(32, _ROOM, left=_LEFT, height=20, color=PALE, edgecolor=SOFT, linewidth=0.7)
         y = 62.0
         for line in lines:
-            area.text(_LEFT, y, line, fontsize=SMALL, fontweight="bold", va="center_baseline")
+            write(area, _LEFT, y, line, weight="bold")
             y += 14
         area.barh(y + 6, _ROOM * back / n, left=_LEFT, height=20, color=BLUE, edgecolor=SOFT, linewidth=0.7)
         area.barh(
             y + 6, _ROOM * (n - back) / n, left=_LEFT + _ROOM * back / n, height=20, color=PALE, edgecolor=SOFT,
             linewidth=0.7,
         )  # fmt: skip
-        area.text(
-            _LEFT + _ROOM, y + 28, f"{n - back:,} not", fontsize=SMALL, ha="right", va="center_baseline"
-        )
+        write(area, _LEFT + _ROOM, y + 28, f"{n - back:,} not", anchor="end")
         mark = f" The denominator is {found[0]['mark']}." if found and found[0]["mark"] else ""
         return finish(
             figure,
