@@ -227,6 +227,10 @@ def test_competing_deaths_give_cumulative_incidence() -> None:
     rows = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="relapse")
     # 3 years: of four, one competing death, then one relapse
     assert rows[0]["estimate"] == pytest.approx(1 / 4, rel=1e-12)
+    # nobody had MRI activity: zero with an upper limit, not an absent row
+    unseen = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="mri_activity")
+    assert (unseen[0]["estimate"], unseen[0]["n_events"]) == (0.0, 0)
+    assert unseen[0]["upper"] == pytest.approx(1 - 0.025 ** (1 / 4), rel=1e-12)  # Clopper-Pearson, 0 of 4
 
 
 def test_relapses_before_and_after() -> None:

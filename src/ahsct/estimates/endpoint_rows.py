@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Estimand
+from ahsct.definitions import Definition, Estimand
 from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
 from ahsct.estimates.rows import results_frame
+from ahsct.outcomes.intercurrent import handled_as, label_of
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
@@ -61,13 +62,18 @@ def _groups(arm: Arm, definition: Definition) -> Iterator[tuple[tuple[str, ...],
                 if asked is None or rows is None or rows.is_empty():
                     continue
                 estimand = definition.estimand(id)
-                curve = _curve(rows, estimand, definition)
+                own = endpoint.components if component == _COMPOSITE else (component,)
+                curve = _curve(rows, own, estimand, definition)
                 yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height)
 
 
-def _curve(rows: pl.DataFrame, estimand: Estimand, definition: Definition) -> pl.DataFrame:
-    if any(estimand.handling(event).handling == "competing" for event in INTERCURRENT_EVENTS):
-        return aalen_johansen(rows, conf_level=definition.conf_level)
+def _curve(
+    rows: pl.DataFrame, components: Sequence[str], estimand: Estimand, definition: Definition
+) -> pl.DataFrame:
+    if competing := handled_as(estimand, "competing"):
+        # each component and each competing event has a curve, also where nobody had it: zero seen is a result
+        causes = dict.fromkeys([*components, *(f"competing_{label_of(event)}" for event in competing)])
+        return aalen_johansen(rows, causes=list(causes), conf_level=definition.conf_level)
     return kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
 
 
