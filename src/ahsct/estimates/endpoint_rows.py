@@ -29,6 +29,7 @@ class _Group(NamedTuple):
     curve: pl.DataFrame
     estimand: Estimand
     n_not_evaluable: int
+    n_unwatched: int
 
 
 def endpoint_rows(arms: list[Arm], definition: Definition) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
@@ -64,7 +65,20 @@ def _groups(arm: Arm, definition: Definition) -> Iterator[tuple[tuple[str, ...],
                 estimand = definition.estimand(id)
                 own = endpoint.components if component == _COMPOSITE else (component,)
                 curve = _curve(rows, own, estimand, definition)
-                yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height)
+                others = [parts[(*key[:3], one)] for one in endpoint.components if (*key[:3], one) in parts]
+                n_unwatched = _unwatched(rows, others) if component == _COMPOSITE and others else 0
+                yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height, n_unwatched)
+
+
+def _unwatched(rows: pl.DataFrame, components: Sequence[pl.DataFrame]) -> int:
+    """Count the events, deaths apart, in patients whose last assessment of another component lay before them.
+
+    Such a patient without an event would have been censored at that assessment.
+    """
+    last = pl.concat(components).group_by("patient_id").agg(pl.col("time_day").min().alias("_watched_until"))
+    events = rows.filter(pl.col("is_event") & ~pl.col("cause").str.ends_with("death").fill_null(False))
+    found = events.join(last, on="patient_id", how="inner")
+    return found.filter(pl.col("_watched_until") < pl.col("time_day")).height
 
 
 def _curve(
@@ -87,6 +101,11 @@ def _milestones(
             time = groups[key].rows.filter("is_event")["time_day"]
             soon = int(((time > day) & (time <= day + _SOON_AFTER_DAYS)).sum())
             note = f"{soon} first detected up to {_SOON_AFTER_DAYS} days after the milestone"
+            if n := groups[key].n_unwatched:
+                note += (
+                    f"; {n} of all {groups[key].rows['is_event'].sum()} events came after the last assessment of "
+                    "another component, where patients without an event were censored: biased towards more events"
+                )
             by_group[key].append(_labelled(row, groups[key], note))
     return results_frame(row for rows in by_group.values() for row in rows)
 
