@@ -227,6 +227,31 @@ def test_competing_deaths_give_cumulative_incidence() -> None:
     rows = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="relapse")
     # 3 years: of four, one competing death, then one relapse
     assert rows[0]["estimate"] == pytest.approx(1 / 4, rel=1e-12)
+    # nobody had MRI activity: zero with an upper limit, not an absent row
+    unseen = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="mri_activity")
+    assert (unseen[0]["estimate"], unseen[0]["n_events"]) == (0.0, 0)
+    assert unseen[0]["upper"] == pytest.approx(1 - 0.025 ** (1 / 4), rel=1e-12)  # Clopper-Pearson, 0 of 4
+
+
+def test_events_after_the_last_assessment_of_another_component_are_told() -> None:
+    """Scans end on day 300 in all: a, b without an event leave then, c and d stay because they relapsed later."""
+    composite = {"a": (300, None), "b": (300, None), "c": (800, "relapse"), "d": (900, "relapse")}
+    scans = dict.fromkeys("abcd", (300, None))
+    relapses = {"a": (1400, None), "b": (1400, None), "c": (800, "relapse"), "d": (900, "relapse")}
+    rows = [
+        *activity("everyone_counted", composite),
+        *activity("everyone_counted", scans, "mri_activity"),
+        *activity("everyone_counted", relapses, "relapse"),
+    ]
+    estimates = estimate_outcomes(study(), outcomes(**split([*FIVE, *rows])), DEFINITION)
+    for row in find(
+        estimates, "activity_free_survival", component="composite", statistic="survival_probability"
+    ):
+        assert "2 of all 2 events came after the last assessment of another component" in row["note"]
+    for row in find(
+        estimates, "activity_free_survival", component="relapse", statistic="survival_probability"
+    ):
+        assert "another component" not in row["note"]
 
 
 def test_relapses_before_and_after() -> None:

@@ -184,6 +184,18 @@ def test_curve_of_one_patient_censored_at_once():
     assert "100.0" in drawing.alt
 
 
+def test_a_milestone_after_the_last_follow_up_is_not_estimable():
+    label = {"endpoint": "activity_free_survival", "component": "composite", "estimand": "e", "arm": "all"}
+    row = label | {
+        "study_id": "s", "definition": "d", "population": "infused", "time_years": 0.0, "n_at_risk": 1,
+        "n_events": 0, "n_censored": 1, "estimate": 1.0, "std_error": 0.0, "conf_level": 0.95, "method": "m",
+    }  # fmt: skip
+    late = label | {"statistic": "survival_probability", "time_years": 3.0, "estimate": None}
+    results = from_rows([late], RESULTS)
+    drawing = figures.draw_curve(from_rows([row], CURVE), results=results, milestone_years=3.0)
+    assert "at 3 years not estimable" in drawing.alt
+
+
 def test_curve_that_falls_to_zero_has_no_further_risk():
     rows = [
         {

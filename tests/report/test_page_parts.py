@@ -137,6 +137,11 @@ def test_competing_deaths_are_said_as_incidence() -> None:
     )  # fmt: skip
     (said,) = answer_sentences([headline], definition)
     assert "an estimated 30.0 % had an event within 3 years" in said.replace(SPACE, " ")
+    died, relapsed = answer_sentences(
+        [headline | {"term": "competing_death"}, headline | {"term": "relapse"}], definition
+    )
+    assert "30.0 % died before any such event within 3 years" in died.replace(SPACE, " ")
+    assert "30.0 % had relapse as the first event within 3 years" in relapsed.replace(SPACE, " ")
 
 
 @given(st.text(max_size=12), st.floats(allow_nan=False, allow_infinity=False))

@@ -19,6 +19,7 @@ from ahsct.errors import RequestError
 from ahsct.estimates import Estimates
 from ahsct.outcomes import Outcomes
 from ahsct.report import write_report
+from ahsct.report.check_r import check_script
 from ahsct.report.pictures import PLACES
 from ahsct.tables import Study
 from ahsct.vocabulary import (
@@ -428,6 +429,40 @@ def test_check_r_prints_the_same_headline(folder: Path) -> None:
         "  66.7 % (44.3-81.7), Kaplan-Meier, log(-log)",
         "  66.7 % (44.7-84.4), Clopper-Pearson",
     ]
+
+
+@pytest.mark.r
+@pytest.mark.parametrize(
+    ("id", "days", "said"),
+    [
+        ("atkins2016", (400, 500, 600), ["  follow-up ends before that day"]),
+        (
+            "mist2019",
+            (400, 1100, 1200),
+            ["  33.3 %, cumulative incidence of competing_death (Aalen-Johansen)"],
+        ),
+    ],
+)
+def test_check_r_where_follow_up_is_short_and_where_deaths_compete(
+    tmp_path: Path, id: str, days: tuple[int, ...], said: list[str]
+) -> None:
+    if shutil.which("Rscript") is None:
+        pytest.skip("Rscript is not installed: check.R was not run")
+    definition = load_definition(id)
+    estimand = "while_alive" if id == "mist2019" else "everyone_counted"
+    rows = [
+        {
+            "patient_id": str(day), "arm": "all", "endpoint": definition.primary_endpoint, "component": "composite",
+            "definition": id, "estimand": estimand, "population": "infused", "entry_day": 0, "left_day": day,
+            "time_day": day, "is_event": day == 400, "cause": "competing_death" if day == 400 else None,
+            "cause_is_certain": True, "is_evaluable": True,
+        }
+        for day in days
+    ]  # fmt: skip
+    from_rows(rows, TIME_TO_EVENT).write_csv(tmp_path / "time_to_event.csv")
+    (tmp_path / "check.R").write_text(check_script(definition))
+    done = subprocess.run(["Rscript", "check.R"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == said
 
 
 @pytest.fixture(scope="module")

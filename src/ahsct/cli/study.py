@@ -143,7 +143,7 @@ def _headline(analysis: Analysis) -> None:
     rows = results.filter(
         (pl.col("endpoint") == definition.primary_endpoint)
         & (pl.col("component") == "composite").fill_null(False)
-        & (pl.col("statistic") == "survival_probability")
+        & pl.col("statistic").is_in(["survival_probability", "cumulative_incidence"])
         & ((pl.col("time_years") - years).abs() < 1e-6).fill_null(False)
     )
     typer.echo(
@@ -155,7 +155,7 @@ def _headline(analysis: Analysis) -> None:
         typer.echo("  not evaluable; the report's evaluability table says why")
     for row in rows.iter_rows(named=True):
         typer.echo(
-            f"  {row['arm']}, {row['estimand']}: {_with_interval(row)} (n = {row['n']}, {row['n_events']} events; {row['method']})"
+            f"  {row['arm']}, {row['estimand']}{', ' + row['term'] if row['term'] else ''}: {_with_interval(row)} (n = {row['n']}, {row['n_events']} events; {row['method']})"
         )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from ahsct.definitions import INTERCURRENT_EVENTS, Definition, Estimand
+from ahsct.definitions import Definition, Estimand
 from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
 from ahsct.estimates.rows import results_frame
+from ahsct.outcomes.intercurrent import handled_as, label_of
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
@@ -28,6 +29,7 @@ class _Group(NamedTuple):
     curve: pl.DataFrame
     estimand: Estimand
     n_not_evaluable: int
+    n_unwatched: int
 
 
 def endpoint_rows(arms: list[Arm], definition: Definition) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
@@ -61,13 +63,31 @@ def _groups(arm: Arm, definition: Definition) -> Iterator[tuple[tuple[str, ...],
                 if asked is None or rows is None or rows.is_empty():
                     continue
                 estimand = definition.estimand(id)
-                curve = _curve(rows, estimand, definition)
-                yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height)
+                own = endpoint.components if component == _COMPOSITE else (component,)
+                curve = _curve(rows, own, estimand, definition)
+                others = [parts[(*key[:3], one)] for one in endpoint.components if (*key[:3], one) in parts]
+                n_unwatched = _unwatched(rows, others) if component == _COMPOSITE and others else 0
+                yield key, _Group(arm, rows, curve, estimand, asked.height - rows.height, n_unwatched)
 
 
-def _curve(rows: pl.DataFrame, estimand: Estimand, definition: Definition) -> pl.DataFrame:
-    if any(estimand.handling(event).handling == "competing" for event in INTERCURRENT_EVENTS):
-        return aalen_johansen(rows, conf_level=definition.conf_level)
+def _unwatched(rows: pl.DataFrame, components: Sequence[pl.DataFrame]) -> int:
+    """Count the events, deaths apart, in patients whose last assessment of another component lay before them.
+
+    Such a patient without an event would have been censored at that assessment.
+    """
+    last = pl.concat(components).group_by("patient_id").agg(pl.col("time_day").min().alias("_watched_until"))
+    events = rows.filter(pl.col("is_event") & ~pl.col("cause").str.ends_with("death").fill_null(False))
+    found = events.join(last, on="patient_id", how="inner")
+    return found.filter(pl.col("_watched_until") < pl.col("time_day")).height
+
+
+def _curve(
+    rows: pl.DataFrame, components: Sequence[str], estimand: Estimand, definition: Definition
+) -> pl.DataFrame:
+    if competing := handled_as(estimand, "competing"):
+        # each component and each competing event has a curve, also where nobody had it: zero seen is a result
+        causes = dict.fromkeys([*components, *(f"competing_{label_of(event)}" for event in competing)])
+        return aalen_johansen(rows, causes=list(causes), conf_level=definition.conf_level)
     return kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
 
 
@@ -81,6 +101,11 @@ def _milestones(
             time = groups[key].rows.filter("is_event")["time_day"]
             soon = int(((time > day) & (time <= day + _SOON_AFTER_DAYS)).sum())
             note = f"{soon} first detected up to {_SOON_AFTER_DAYS} days after the milestone"
+            if n := groups[key].n_unwatched:
+                note += (
+                    f"; {n} of all {groups[key].rows['is_event'].sum()} events came after the last assessment of "
+                    "another component, where patients without an event were censored: biased towards more events"
+                )
             by_group[key].append(_labelled(row, groups[key], note))
     return results_frame(row for rows in by_group.values() for row in rows)
 

@@ -11,7 +11,7 @@ from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.formats import MARK_WORDS, and_list, interval, percent, time_words
 from ahsct.report.share import count_text
 from ahsct.report.tables import Row, Table, counts_text, estimate_text, note_parts, text_table
-from ahsct.report.words import endpoint_label, estimand_label, estimand_rows
+from ahsct.report.words import endpoint_label, estimand_label, estimand_rows, incidence_words
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _HEADLINES = ("survival_probability", "cumulative_incidence")
@@ -59,7 +59,11 @@ def _answer(group: list[Row], definition: Definition, has_arms: bool) -> Answer:
     label = estimand_label(definition, first["estimand"])
     known = [estimand for estimand in definition.estimands if estimand.id == first["estimand"]]
     at_risk = first["n_at_risk"]
-    counts = f"{counts_text(first)} had an event" if not first.get("hidden") else counts_text(first)
+    counts = (
+        f"{counts_text(first)} {incidence_words(first['term'])}"
+        if not first.get("hidden")
+        else counts_text(first)
+    )
     if at_risk is not None and not first.get("hidden"):
         counts += f"; {at_risk} still at risk at {time_words(first['time_years'])}"
     return Answer(
@@ -94,7 +98,7 @@ def answer_sentences(rows: Sequence[Row], definition: Definition) -> list[str]:
         reached = (
             f"reached {at} free of any event"
             if row["statistic"] == "survival_probability"
-            else f"had an event within {at}"
+            else f"{incidence_words(row['term'])} within {at}"
         )
         limits = (
             ""

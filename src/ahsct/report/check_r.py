@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import Definition
+from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.words import INTERVALS, endpoint_label, primary_time
 
 _CONF_TYPE = {"log-log": "log-log", "log": "log", "plain": "plain", "logit": "logit", "arcsine": "arcsin"}
@@ -17,7 +17,7 @@ _HEAD = """\
 # run in the folder of the report. For each way of counting it reads the rows of the composite endpoint from
 # time_to_event.csv and prints the Kaplan-Meier estimate at day {day} ({at}) with its
 # {interval} interval; where nobody was censored before that day, also the exact binomial
-# (Clopper-Pearson) interval. Where deaths compete, it prints the cumulative incidence (Aalen-Johansen).
+# (Clopper-Pearson) interval. Where events compete, it prints their cumulative incidences (Aalen-Johansen).
 
 suppressPackageStartupMessages(library(survival))
 
@@ -31,27 +31,40 @@ show <- function(x, low, high, method) {{
   cat(sprintf("  %s %% (%s-%s), %s\\n", percent(x), percent(low), percent(high), method))
 }}
 
+competing <- c({competing})  # the ways of counting under which events compete
+
 for (estimand in unique(rows$estimand)) for (arm in unique(rows$arm)) {{
   own <- rows[rows$estimand == estimand & rows$arm == arm, ]
   if (nrow(own) == 0) next
   event <- own$is_event == "true"
   cat(sprintf("%s, %s, n = %d, events by day %d: %d\\n", estimand, arm, nrow(own), at, sum(event & own$time_day <= at)))
-  competes <- event & !is.na(own$cause) & startsWith(own$cause, "competing_")
-  if (any(competes)) {{
-    state <- factor(ifelse(competes, 2, ifelse(event, 1, 0)), 0:2, c("censored", "event", "death"))
+  if (estimand %in% competing) {{
+    causes <- sort(unique(own$cause[event]))
+    if (length(causes) == 0) {{
+      cat("  no event of any cause\\n")
+      next
+    }}
+    state <- factor(ifelse(event, own$cause, "censored"), c("censored", causes))
     fit <- survfit(Surv(time_day, state) ~ 1, data = cbind(own, state), id = seq_len(nrow(own)))
-    seen <- summary(fit, times = at, extend = FALSE)
-    cat(sprintf("  %s %%, cumulative incidence with deaths competing (Aalen-Johansen)\\n", percent(seen$pstate[, 2])))
+    if (at > max(own$time_day) && min(fit$pstate[, 1]) > 1e-9) {{
+      cat("  follow-up ends before that day\\n")
+      next
+    }}
+    seen <- summary(fit, times = at, extend = TRUE)
+    for (cause in causes) {{
+      incidence <- seen$pstate[, match(cause, fit$states)]
+      cat(sprintf("  %s %%, cumulative incidence of %s (Aalen-Johansen)\\n", percent(incidence), cause))
+    }}
     next
   }}
   entry <- own$entry_day
   surv <- if (any(entry > 0)) Surv(entry, own$time_day, event) else Surv(own$time_day, event)
   fit <- survfit(surv ~ 1, conf.type = {conf_type}, conf.int = level)
-  seen <- summary(fit, times = at, extend = FALSE)
-  if (length(seen$surv) == 0) {{
+  if (at > max(own$time_day) && min(fit$surv) > 1e-9) {{
     cat("  follow-up ends before that day\\n")
     next
   }}
+  seen <- summary(fit, times = at, extend = TRUE)
   show(seen$surv, seen$lower, seen$upper, "Kaplan-Meier, {conf_type_name}")
   if (!any(entry > 0) && !any(!event & own$time_day < at)) {{
     free <- sum(!(event & own$time_day <= at))
@@ -78,6 +91,11 @@ def check_script(definition: Definition) -> str:
         interval=f"{100 * definition.conf_level:g} % {INTERVALS[definition.interval].replace('−', '-')}",
         endpoint=_quoted(definition.primary_endpoint),
         level=repr(definition.conf_level),
+        competing=", ".join(
+            _quoted(one.id)
+            for one in definition.estimands
+            if any(one.handling(event).handling == "competing" for event in INTERCURRENT_EVENTS)
+        ),
         conf_type=_quoted(_CONF_TYPE[definition.interval]),
         conf_type_name=INTERVALS[definition.interval].replace("−", "-"),
     )  # fmt: skip

@@ -97,6 +97,25 @@ def component_words(component: str) -> str:
     return words(component)
 
 
+def incidence_words(term: str | None) -> str:
+    """Return what a cumulative incidence counts: its cause, as the first thing that happened.
+
+    Examples
+    --------
+    >>> incidence_words("mri_activity")
+    'had MRI activity as the first event'
+    >>> incidence_words("competing_death")
+    'died before any such event'
+    """
+    if term is None:
+        return "had an event"
+    if term == "competing_death":
+        return "died before any such event"
+    if term.startswith("competing_"):
+        return f"had a {words(term.removeprefix('competing_'))} before any such event"
+    return f"had {component_words(term)} as the first event"
+
+
 def words(name: str) -> str:
     """Return an identifier with spaces in place of underscores."""
     return name.replace("_", " ")
