@@ -108,6 +108,22 @@ def test_text_alternative_holds_the_numbers(drawn, name):
         assert words in said
 
 
+def test_words_can_be_selected(drawn):
+    words = [text.text for text in ET.fromstring(drawn["flow"].svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Collected", "n = 24", "Infused"} <= set(words)
+
+
+def test_words_stand_where_the_axes_end_up(cohort):
+    """The labels of the survival axis, 210 pt high: 0 % at its foot, 100 % at 1 / 1.02 of it."""
+    svg = figures.draw_curve(cohort.curves, results=cohort.results, milestone_years=None).svg
+    y = {
+        text.text: float(text.get("y"))
+        for text in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+        if text.text in ("0 %", "100 %")
+    }
+    assert y["0 %"] - y["100 %"] == pytest.approx(210 / 1.02, abs=0.02)
+
+
 @pytest.mark.parametrize("name", DRAWS)
 def test_invented_courses_are_called_so(drawn, name):
     drawing = drawn[name]

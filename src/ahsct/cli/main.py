@@ -48,6 +48,8 @@ app.add_typer(definitions.app, name="definitions")
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    # Read when numpy loads, which is later: on matrices as small as ours more threads only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         app()
     except AhsctError as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 WIDTH = 450.0
 FACES = "'DejaVu Sans', 'Bitstream Vera Sans', Verdana, Geneva, sans-serif"
-TEXT = 11.5
 SMALL = 10.5
 
 INK = "#222222"
@@ -35,26 +34,14 @@ LINES: tuple[tuple[str, Dash], ...] = (
 
 SEVERITIES = ("none", "mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
 
+# of the shapes alone: words are not matplotlib's (see `figures.words`)
 RC: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],
-    "font.size": TEXT,
-    "text.color": INK,
-    "text.parse_math": False,  # a patient called "$1" is no formula
     "axes.facecolor": "none",
     "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.labelsize": TEXT,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
     "hatch.linewidth": 0.8,
-    "svg.fonttype": "none",
     "svg.hashsalt": "ahsct",
     "path.simplify": False,
 }
