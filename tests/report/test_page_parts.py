@@ -137,6 +137,7 @@ def test_competing_deaths_are_said_as_incidence() -> None:
     )  # fmt: skip
     (said,) = answer_sentences([headline], definition)
     assert "an estimated 30.0 % had an event within 3 years" in said.replace(SPACE, " ")
+    assert said.replace(SPACE, " ").endswith("compatible with 20.0 % to 40.0 % (95 % interval).")
     died, relapsed = answer_sentences(
         [headline | {"term": "competing_death"}, headline | {"term": "relapse"}], definition
     )

@@ -249,7 +249,7 @@ def visible(folder: Path) -> str:
 @pytest.mark.parametrize(
     "said",
     [
-        "an estimated 69.6 % reached 3 years free of any event; the data are compatible with 46.6 % to 84.2 %.",
+        "an estimated 69.6 % reached 3 years free of any event; the data are compatible with 46.6 % to 84.2 % (95 % interval).",
         "46.6–84.2 % (95 %)", "47.1–86.8 % (95 %)", "66.7 %", "44.3–81.7 % (95 %)", "44.7–84.4 % (95 %)",
         "7 of 23 had an event; 16 still at risk at 3 years", "8 of 24 had an event", "not an estimand",
         "There is no control group", "median 34.0", "not published", "12 of 24 (50.0 %)", "2001-10-12",

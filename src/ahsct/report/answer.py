@@ -103,7 +103,8 @@ def answer_sentences(rows: Sequence[Row], definition: Definition) -> list[str]:
         limits = (
             ""
             if row["lower"] is None or row["upper"] is None
-            else f"; the data are compatible with {percent(row['lower'])} to {percent(row['upper'])}"
+            else f"; the data are compatible with {percent(row['lower'])} to {percent(row['upper'])} "
+            f"({100 * row['conf_level']:g} % interval)"
         )
         where = f" in {arm}" if has_arms else ""
         said.append(

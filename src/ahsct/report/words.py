@@ -57,8 +57,8 @@ _HANDLINGS = {
 _COMPONENTS = {"relapse": "relapse", "mri_activity": "MRI activity", "death": "death"}
 _MISSING = {
     "censor_at_last_complete": (
-        "Follow-up ends at the last day on which every component had been assessed; "
-        "a missing visit or scan is never read as no event."
+        "Without an event, follow-up ends at the last day on which every component had been assessed; "
+        "an event counts also after that day. A missing visit or scan is never read as no event."
     ),
     "interval": "The event is taken to lie between the last negative assessment and the one that found it.",
     "not_evaluable": "Patients without the assessments are not evaluable; they are left out and counted.",
