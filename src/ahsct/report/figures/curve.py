@@ -160,6 +160,8 @@ def _value(
             & pl.col("subgroup").is_null()
             & ((pl.col("time_years") - milestone).abs() < 0.02)
         ).to_dicts()
+    if found and found[0]["estimate"] is None:
+        return f"at {milestone:.3g} years not estimable"
     value = percent(found[0]["estimate"] if found else value_at(rows, milestone, 1.0))
     limits = "; ".join(f"{limits_of(row, scale=100, decimals=1)} {row['method']}" for row in found)
     return f"at {milestone:.3g} years {value}" + (f" ({limits})" if limits else "")
