@@ -25,13 +25,19 @@ def show(
     id_or_file: Annotated[
         str, typer.Argument(metavar="ID|FILE", help="A shipped definition's id, or a TOML file.")
     ],
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the file itself: save it, change it, give it to analyse.")
+    ] = False,
 ) -> None:
     """Show every field of a definition, its marks and its hash."""
     from dataclasses import asdict
 
-    from ahsct.definitions import load_definition
+    from ahsct.definitions import definition_text, load_definition
 
     definition = load_definition(id_or_file)
+    if toml:
+        typer.echo(definition_text(id_or_file), nl=False)
+        return
     fields = asdict(definition)
     marks = {mark["field"]: mark for mark in fields.pop("marks")}
     for line in _lines(fields, "", marks):

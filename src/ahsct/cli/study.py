@@ -42,7 +42,7 @@ def demo(
     analysis = run(study, "atkins2016")
     _say("drawing the report")
     folder = write_report(analysis, out, published=published_numbers("atkins2016"), force=force)
-    _headline(analysis)
+    _headline(analysis, share=False)
     typer.echo(f"Report: {folder / 'index.html'}")
 
 
@@ -130,15 +130,19 @@ def analyse(
     if json:
         typer.echo(analysis.estimates.results.write_json())
         return
-    _headline(analysis)
+    _headline(analysis, share=share)
     if out is not None:
         typer.echo(f"Report: {folder / 'index.html'}")
 
 
-def _headline(analysis: Analysis) -> None:
+def _headline(analysis: Analysis, *, share: bool) -> None:
+    """Print the primary number of every arm, or why there is none; masked when shared, because logs travel."""
     import polars as pl
 
-    definition, results = analysis.definition, analysis.estimates.results
+    from ahsct.report.share import count_text, mask_results
+
+    study, definition, results = analysis.study, analysis.definition, analysis.estimates.results
+    results = mask_results(results) if share else results.with_columns(pl.lit("").alias("hidden"))
     years = definition.primary_milestone_days / 365.25
     rows = results.filter(
         (pl.col("endpoint") == definition.primary_endpoint)
@@ -147,26 +151,61 @@ def _headline(analysis: Analysis) -> None:
         & ((pl.col("time_years") - years).abs() < 1e-6).fill_null(False)
     )
     typer.echo(
-        f"{analysis.study.study_id}: {definition.endpoint(definition.primary_endpoint).label} at {years:.1f} years"
+        f"{study.study_id}: {definition.endpoint(definition.primary_endpoint).label} at {years:.1f} years"
     )
-    if analysis.study.data_kind == "reconstructed":
+    if study.data_kind == "reconstructed":
         typer.echo("Patients are reconstructed from published totals; they are not real people.")
-    if rows.is_empty():
-        typer.echo("  not evaluable; the report's evaluability table says why")
+    if cutoff := analysis.provenance["cutoff"]:
+        typer.echo(f"Data cut-off: {cutoff}.")
+    if study.set_aside.height:
+        typer.echo(f"Patients set aside for errors: {count_text(study.set_aside.height, share=share)}.")
     for row in rows.iter_rows(named=True):
         typer.echo(
-            f"  {row['arm']}, {row['estimand']}{', ' + row['term'] if row['term'] else ''}: {_with_interval(row)} (n = {row['n']}, {row['n_events']} events; {row['method']})"
+            f"  {row['arm']}, {row['estimand']}{', ' + row['term'] if row['term'] else ''}: {_estimate(row)}"
         )
+    for line in _without_estimate(analysis, rows, share=share):
+        typer.echo(line)
+
+
+def _estimate(row: dict[str, object]) -> str:
+    """Return "69.6 % (95 % CI 46.6 to 84.2) (n = 23, 7 events; method)", or what hides it."""
+    if row["hidden"]:
+        why = "hidden: a count under 5" if row["hidden"] == "<5" else row["hidden"]
+        return f"{why} ({row['method']})"
+    counts = f"n = {row['n']}, {row['n_events']} events"
+    if row["n_not_evaluable"]:
+        counts += f", {row['n_not_evaluable']} more not evaluable"
+    return f"{_with_interval(row)} ({counts}; {row['method']})"
 
 
 def _with_interval(row: dict[str, object]) -> str:
-    def percent(name: str) -> str:
-        value = row[name]
-        return f"{100 * value:.1f}" if isinstance(value, float) else "not estimable"
+    estimate, lower, upper, level = (row[name] for name in ("estimate", "lower", "upper", "conf_level"))
+    if not isinstance(estimate, float):
+        return "not estimable, follow-up ends earlier"
+    text = f"{100 * estimate:.1f} %"
+    if not (isinstance(lower, float) and isinstance(upper, float) and isinstance(level, float)):
+        return f"{text} (no interval can be given)"
+    return f"{text} ({100 * level:.0f} % CI {100 * lower:.1f} to {100 * upper:.1f})"
 
-    level = row["conf_level"]
-    label = f"{100 * level:.0f} % CI" if isinstance(level, float) else "interval"
-    return f"{percent('estimate')} % ({label} {percent('lower')} to {percent('upper')})"
+
+def _without_estimate(analysis: Analysis, rows: pl.DataFrame, *, share: bool) -> list[str]:
+    """Return a line for every arm and estimand that has no row, with the reasons of the patient flow."""
+    from ahsct.report.share import without_small_counts
+
+    definition = analysis.definition
+    endpoint = definition.endpoint(definition.primary_endpoint)
+    steps = {f"analysed: {endpoint.id} ({estimand})": estimand for estimand in endpoint.estimands}
+    found = set(rows.select("arm", "estimand").iter_rows())
+    lines = []
+    for step in analysis.outcomes.flow.iter_rows(named=True):
+        estimand = steps.get(step["step"])
+        if estimand is None or (step["arm"], estimand) in found:
+            continue
+        reason = step["reason"] or f"no patient belongs to the population ({step['population']})"
+        lines.append(
+            f"  {step['arm']}, {estimand}: not evaluable; {without_small_counts(reason, share=share)}"
+        )
+    return lines
 
 
 def _by_rule(problems: pl.DataFrame) -> list[str]:

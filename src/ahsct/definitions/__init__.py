@@ -18,7 +18,7 @@ from ahsct.definitions.definition import (
     TimeZero,
     TreatmentDeathRule,
 )
-from ahsct.definitions.load import list_definitions, load_definition, vary
+from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import list_norms, load_norm
 from ahsct.definitions.rules import (
     DisabilityRule,
@@ -51,6 +51,7 @@ __all__ = [
     "ThresholdStep",
     "TimeZero",
     "TreatmentDeathRule",
+    "definition_text",
     "list_definitions",
     "list_norms",
     "load_definition",

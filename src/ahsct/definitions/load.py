@@ -64,6 +64,22 @@ def load_definition(id_or_file: str | Path | Definition) -> Definition:
     return definition
 
 
+def definition_text(id_or_file: str | Path) -> str:
+    """Return the TOML text behind a definition, to save and change.
+
+    Raises
+    ------
+    DefinitionError
+        Neither a shipped id nor a readable file.
+
+    Examples
+    --------
+    >>> definition_text("atkins2016").splitlines()[1]
+    'id = "atkins2016"'
+    """
+    return _read(id_or_file)[0]
+
+
 def vary(definition: R, /, **changes: Any) -> R:
     """Return a copy of a definition (or of any rule) with some fields changed, checked like a file.
 

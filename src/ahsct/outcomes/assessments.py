@@ -84,7 +84,9 @@ def _beside(table: pl.DataFrame, timeline: pl.DataFrame, days: list[str]) -> pl.
 
 def _assess(context: Context, component: str) -> Assessment:
     days = _assessed_days(context, component)
-    return Assessment(days, _lacking(context, component, days), _study_lacks(context, component, days))
+    lacking = _lacking(context, component, days)
+    lacks = _study_lacks(context, component, days) or _everybody_lacks(context.timeline, lacking)
+    return Assessment(days, lacking, lacks)
 
 
 def disability_of(component: str, definition: Definition) -> tuple[DisabilityRule, str]:
@@ -153,6 +155,15 @@ def _study_lacks(context: Context, component: str, days: pl.DataFrame) -> str | 
         what = f"{rule.measure} at a visit after time zero"
     anyone_alive = timeline.filter(pl.col("time_zero_day").is_not_null() & ~pl.col("is_dead")).height > 0
     return f"nobody has a {what}" if days.is_empty() and anyone_alive else None
+
+
+def _everybody_lacks(timeline: pl.DataFrame, lacking: pl.DataFrame) -> str | None:
+    """Return why nobody alive can be evaluated: then too only patients with an event would be left."""
+    alive = timeline.filter(pl.col("time_zero_day").is_not_null() & ~pl.col("is_dead"))["patient_id"]
+    of_alive = lacking.filter(pl.col("patient_id").is_in(alive.to_list()))
+    if alive.is_empty() or of_alive.height < alive.len():
+        return None
+    return f"true of every patient alive: {' or '.join(of_alive['reason'].unique(maintain_order=True))}"
 
 
 def _lacking(context: Context, component: str, days: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from ahsct.outcomes.rebaseline import pick_rebaseline
 from ahsct.tables import Study
 
 NO_ARM = "all"  # the arm of patients whose study names none
+_NOT_STATED = "arm not stated"  # of patients whose study names arms, but not theirs
 
 _KIND_DAY = {
     "randomisation": "randomisation_day",
@@ -34,21 +35,19 @@ def derive_timeline(study: Study, definition: Definition) -> pl.DataFrame:
     DefinitionError
         Arms were followed from different kinds of time zero and the definition compares them.
     """
-    patients = (
-        study.table(
-            "patients",
-            [
-                "patient_id",
-                "arm",
-                "time_zero_kind",
-                "randomisation_day",
-                "treatment_decision_day",
-                "comparator_start_day",
-            ],
-        )
-        .unique("patient_id", keep="first", maintain_order=True)
-        .with_columns(pl.col("arm").fill_null(NO_ARM))
-    )
+    patients = study.table(
+        "patients",
+        [
+            "patient_id",
+            "arm",
+            "time_zero_kind",
+            "randomisation_day",
+            "treatment_decision_day",
+            "comparator_start_day",
+        ],
+    ).unique("patient_id", keep="first", maintain_order=True)
+    has_arms = patients["arm"].null_count() < patients.height
+    patients = patients.with_columns(pl.col("arm").fill_null(_NOT_STATED if has_arms else NO_ARM))
     _refuse_unlike_arms(patients, definition)
     people = patients
     for part in (_treatment_days(study), _follow_up_days(study)):

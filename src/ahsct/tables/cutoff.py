@@ -60,7 +60,8 @@ def cut_off(study: Study, date: str) -> tuple[Study, pl.DataFrame]:
     Raises
     ------
     RequestError
-        Not a date, or patients without an index date (a study with days only).
+        Not a date, one before the first patient entered, or patients without an index date (a study with
+        days only).
 
     Examples
     --------
@@ -73,15 +74,16 @@ def cut_off(study: Study, date: str) -> tuple[Study, pl.DataFrame]:
     >>> cut_off(study, "2005-12-31")[1].rows()
     [('patients', 0), ('visits', 1)]
     """
-    try:
-        last = datetime.date.fromisoformat(date)
-    except (ValueError, TypeError) as error:
-        raise RequestError(f"The cut-off must be an ISO date, YYYY-MM-DD, found {date!r}.") from error
+    last = _parsed(date)
     index = _index_dates(study)
     known = index["patient_id"]
     limits = index.select(limit=(pl.lit(last) - pl.col("index_date")).dt.total_days())["limit"]
     tables = {name: _with_limit(frame, known, limits) for name, frame in study.tables.items()}
     entered = _entered(tables, known)
+    if known.len() and not entered.any():
+        raise RequestError(
+            f"None of the {known.len()} patients had entered by the cut-off of {date}. Name a later day."
+        )
     died_later = _died_later(tables, known)
     cut = {}
     for name, frame in tables.items():
@@ -96,6 +98,16 @@ def cut_off(study: Study, date: str) -> tuple[Study, pl.DataFrame]:
         LEFT_OUT,
     )  # fmt: skip
     return replace(study, tables=cut), counts
+
+
+def _parsed(date: str) -> datetime.date:
+    try:  # strptime alone also reads 2010-1-1, fromisoformat alone also 20100101 and 2010-W01-1
+        last = datetime.datetime.strptime(date, "%Y-%m-%d").date()
+    except (ValueError, TypeError):
+        last = None
+    if last is None or last.isoformat() != date:
+        raise RequestError(f"The cut-off must be an ISO date, YYYY-MM-DD, found {date!r}.")
+    return last
 
 
 def _index_dates(study: Study) -> pl.DataFrame:
