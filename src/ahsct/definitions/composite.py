@@ -96,12 +96,19 @@ class MissingAssessments:
     assessed without a gap longer than `max_gap_days` (missing = no limit). `interval`: the event
     lies in (last negative, detection]. `not_evaluable`: such patients leave, counted. `impute`:
     refused until a rule is stated.
+
+    `covers_days`: an assessment speaks for so many days after it, for everybody alike. Patients
+    without an event stay at risk that long after the earliest last assessment of a component (but
+    no longer than their last contact), and later events do not count. Missing: patients without an
+    event leave at that assessment while later events count, which is too pessimistic wherever one
+    component is followed longer than another.
     """
 
     rule: Literal["censor_at_last_complete", "interval", "not_evaluable", "impute"] = (
         "censor_at_last_complete"
     )
     max_gap_days: int | None = None
+    covers_days: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,16 +63,18 @@ def settle_end(
             "_complete"
         )
     )
+    wide = wide.with_columns(_horizon(parts, endpoint).alias("_horizon"))
     wide = wide.with_columns(
         (
             pl.col("_end").is_not_null()
             & (pl.col("_stop").is_null() | (pl.col("_end") <= pl.col("_stop")))
             & (pl.lit(True) if gap is None else pl.col("_end") <= pl.col("_complete") + gap)
+            & (pl.lit(True) if endpoint.missing.covers_days is None else pl.col("_end") <= pl.col("_horizon"))
             & (pl.lit(unknown is None))
         ).alias("_counts")
     )
     counts = pl.col("_counts")
-    at_censoring = pl.min_horizontal("_complete", "_stop")
+    at_censoring = pl.min_horizontal("_horizon", "_stop")
     wide = wide.with_columns(pl.when(counts).then("_end").otherwise(at_censoring).alias("time_day"))
 
     # the interval that holds the event
@@ -86,7 +88,7 @@ def settle_end(
         lefts.append(pl.when(own == pl.col("_end")).then(left).otherwise(pl.min_horizontal(left, seen)))
     left_of_event = pl.min_horizontal(*lefts, "_end") if lefts else pl.col("_end")
     overrides = [pl.col(f"censor_left_day_{p}") for p in places]
-    left_of_censored = pl.min_horizontal("time_day", *overrides)
+    left_of_censored = pl.min_horizontal("time_day", "_complete", *overrides)
     entry = pl.col("entry_day")
     wide = wide.with_columns(
         pl.max_horizontal(pl.when(counts).then(left_of_event).otherwise(left_of_censored), entry).alias(
@@ -154,6 +156,26 @@ def settle_end(
     )
 
 
+def _horizon(parts: dict[str, Component], endpoint: Endpoint) -> pl.Expr:
+    """Return the day up to which the patient's assessments speak: for those with and without an event alike."""
+    covers = endpoint.missing.covers_days
+    if covers is None:
+        return pl.col("_complete")
+    ends = []
+    for place, component in enumerate(parts):
+        until = pl.col(f"until_day_{place}").fill_null(pl.col("entry_day"))
+        if component in CONTINUOUS:
+            ends.append(pl.max_horizontal(until, "death_day"))
+            continue
+        # a gap that is too long, or a change left unconfirmed, ends what the assessment speaks for
+        ends_there = pl.col(f"has_gap_{place}").fill_null(False) | pl.col(
+            f"is_unconfirmed_{place}"
+        ).fill_null(False)
+        ends.append(pl.when(ends_there).then(until).otherwise(until + covers))
+    known = pl.max_horizontal("last_contact_day", "death_day", "_complete")
+    return pl.min_horizontal(*ends, known)
+
+
 def _with_last_assessed(wide: pl.DataFrame, days: pl.DataFrame, place: int) -> pl.DataFrame:
     """Add the last day, up to the end, on which the component at this place was assessed."""
     seen = (
@@ -180,7 +202,7 @@ def _censor_reasons(
     censors: list[tuple[str, pl.Expr]], gap_reasons: list[pl.Expr], labels: dict[int, str]
 ) -> list[pl.Expr]:
     """Say why observation ended without an event, the most telling reason first."""
-    is_at_stop = pl.col("_stop") <= pl.col("_complete")
+    is_at_stop = pl.col("_stop") <= pl.col("_horizon")
     reasons: list[pl.Expr] = [
         pl.when(is_at_stop & (day == pl.col("_stop"))).then(pl.lit(reason)) for reason, day in censors
     ]
@@ -193,9 +215,7 @@ def _censor_reasons(
         )
         for p, label in labels.items()
     ]
-    reasons.append(
-        pl.when(pl.col("_complete") >= pl.col("last_contact_day")).then(pl.lit("end of follow-up"))
-    )
+    reasons.append(pl.when(pl.col("_horizon") >= pl.col("last_contact_day")).then(pl.lit("end of follow-up")))
     reasons += [
         pl.when(pl.col(f"until_day_{p}") == pl.col("_complete")).then(pl.lit(f"last assessment of {label}"))
         for p, label in labels.items()

@@ -369,11 +369,12 @@ def _endpoints(d: Definition) -> list[Statement]:
         primary = " This is the primary endpoint." if endpoint.id == d.primary_endpoint else ""
         statements.append(
             _say(
-                f"{endpoint.label}: {components}. Counted {ways}. {missing_words(endpoint)}{primary}",
+                f"{endpoint.label}: {components}. Counted {ways}.{primary}",
                 f"endpoints.{endpoint.id}",
                 *(["primary_endpoint"] if primary else []),
             )
         )
+        statements.append(_say(missing_words(endpoint), f"endpoints.{endpoint.id}.missing"))
     return statements
 
 

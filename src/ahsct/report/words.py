@@ -138,6 +138,11 @@ def missing_words(endpoint: Endpoint) -> str:
     """Return what missing assessments do to an endpoint."""
     rule = endpoint.missing
     gap = "" if rule.max_gap_days is None else f" The longest gap allowed is {rule.max_gap_days} days."
+    if rule.covers_days is not None:
+        gap += (
+            f" An assessment speaks for {rule.covers_days} days after it: so long patients stay at risk (up to their "
+            "last contact), and so long events count."
+        )
     return _MISSING[rule.rule] + gap
 
 
