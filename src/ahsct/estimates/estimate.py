@@ -110,7 +110,8 @@ def _finish(results: Rows, study: Study, definition: Definition) -> pl.DataFrame
     )
     if study.data_kind != "reconstructed":
         return frame
-    return frame.with_columns(pl.col("mark").fill_null("illustration"))
+    # an assumption on top of invented data is an illustration; our readings of published numbers stay readings
+    return frame.with_columns(pl.col("mark").replace("assumed", None).fill_null("illustration"))
 
 
 def _in_schema(frames: Rows, schema: pl.Schema, study_id: str) -> pl.DataFrame:
