@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from ahsct.definitions.composite import Endpoint, Estimand
+from ahsct.definitions.norms import list_norms
 from ahsct.definitions.rules import (
     DisabilityRule,
     MriRule,
@@ -58,6 +59,14 @@ class EntryCriteria:
     prior_dmt_min_n: int | None = None
     ms_courses: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name, unit in (("age", "_years"), ("edss", "")):
+            low, high = getattr(self, f"{name}_min{unit}"), getattr(self, f"{name}_max{unit}")
+            if low is not None and high is not None and low > high:
+                raise DefinitionError(
+                    f"entry_criteria: {name}_min{unit} {low:g} is above {name}_max{unit} {high:g}."
+                )
+
 
 @dataclass(frozen=True, kw_only=True)
 class SustainedChangeRule:
@@ -102,6 +111,16 @@ class BrainVolumeRule:
     sensitivity_breaks_years: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0)
     norms: tuple[str, ...] = ()
     longest_followed_n: int | None = None
+
+    def __post_init__(self) -> None:
+        if min((self.break_years, *self.sensitivity_breaks_years)) <= 0:
+            raise DefinitionError("brain_volume: breaks are years after time zero and must be above 0.")
+        for norm in self.norms:
+            if norm not in list_norms():
+                raise DefinitionError(
+                    f"brain_volume: no norm {norm!r}; known are {', '.join(list_norms())}."
+                    f"{did_you_mean(norm, list_norms())}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +168,15 @@ class Definition:
             raise DefinitionError(f"two disability rules have the same measure: {measures}.")
         if not 0 < self.conf_level < 1:
             raise DefinitionError(f"conf_level must lie between 0 and 1, not {self.conf_level}.")
+        if min((self.primary_milestone_days, *self.milestones_days)) <= 0:
+            raise DefinitionError("primary_milestone_days and milestones_days must be days above 0.")
+        for rule in self.disability:
+            visits = (rule.worsening_baseline_visit, rule.improvement_baseline_visit)
+            if "rebaseline" in visits and self.rebaseline.clinical is None:
+                raise DefinitionError(
+                    f"disability rule {rule.measure!r} takes its baseline at the re-baseline, but there is no "
+                    "[rebaseline.clinical]. Add it, or choose another baseline visit."
+                )
         known = {"relapse", "mri_activity", "death"} | {
             f"{measure}_{direction}" for measure in measures for direction in ("worsening", "improvement")
         }

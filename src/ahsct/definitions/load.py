@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -155,6 +156,8 @@ def _prepare(value: Any) -> Any:
         return tuple(_prepare(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _prepare(dataclasses.asdict(value))
+    if isinstance(value, float) and math.isnan(value):
+        raise DefinitionError("nan is no number; write the value, or leave the key out.")
     return value
 
 

@@ -147,6 +147,10 @@ class MriRule:
     reference: Literal["rebaseline", "any"] = "rebaseline"
     not_before_day: int | None = None
 
+    def __post_init__(self) -> None:
+        if not self.lesions or self.min_lesions_n < 1:
+            raise DefinitionError("mri: lesions needs one or more kinds, and min_lesions_n 1 or more.")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RebaselineWindow:
@@ -162,6 +166,14 @@ class RebaselineWindow:
     if_missing: Literal["not_evaluable", "baseline"] = "not_evaluable"
     early_events: Literal["ignore", "count", "report_apart"] = "report_apart"
     risk_starts: Literal["index", "rebaseline"] = "index"
+
+    def __post_init__(self) -> None:
+        earliest, latest = self.window_days
+        if not 0 <= earliest <= self.target_day <= latest:
+            raise DefinitionError(
+                f"rebaseline: window_days [{earliest}, {latest}] must run from the earliest to the latest day after "
+                f"time zero and hold target_day {self.target_day}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
