@@ -36,7 +36,7 @@ $(UV): requirements/uv.txt
 pins: $(UV)  ## resolve the hash-pinned requirement files anew
 	printf 'uv\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/uv.txt -
 	printf 'hatchling\neditables\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -o requirements/run.txt pyproject.toml -
-	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
+	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -c requirements/run.txt --extra models --extra postgres --extra xlsx --group dev -o requirements/dev.txt pyproject.toml
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
