@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import polars as pl
 
@@ -16,13 +16,17 @@ from ahsct.tables import Study
 
 CONTINUOUS = ("relapse", "death")  # components known at every day up to the last contact
 _DIRECTIONS = ("worsening", "improvement")
+Since = Literal["baseline", "rebaseline", "follow_up"]
+_SINCE = get_args(Since)
 
 
 class Assessment(NamedTuple):
     """How one component was assessed.
 
     `days` [days from time zero, > 0]: `patient_id`, `day`, sorted; empty for what is known continuously.
-    `lacking`: `patient_id`, `reason` of those in whom it cannot be evaluated. `study_lacks`: why nobody can.
+    `lacking`: `patient_id`, `reason`, `since` of those in whom it cannot be evaluated: since "baseline" for
+    what was unknown from the start, "rebaseline" or "follow_up" for an assessment that never came.
+    `study_lacks`: why nobody can.
     """
 
     days: pl.DataFrame
@@ -167,50 +171,54 @@ def _everybody_lacks(timeline: pl.DataFrame, lacking: pl.DataFrame) -> str | Non
 
 
 def _lacking(context: Context, component: str, days: pl.DataFrame) -> pl.DataFrame:
-    """Return in whom a component cannot be evaluated, and why: `patient_id`, `reason` (the first that applies)."""
+    """Return in whom a component cannot be evaluated: `patient_id`, the first `reason` that applies, `since`."""
     people = context.timeline.drop_nulls("time_zero_day")
     reasons = [
         *_lacking_data(context, component, days),
-        ("no follow_up row: vital status and last contact are unknown", ~pl.col("has_follow_up")),
-        ("dead, but the day of death is missing", pl.col("is_dead") & pl.col("death_day").is_null()),
-        ("the day of last contact is missing", pl.col("last_contact_day").is_null()),
+        ("no follow_up row: vital status and last contact are unknown", ~pl.col("has_follow_up"), "baseline"),
+        (
+            "dead, but the day of death is missing",
+            pl.col("is_dead") & pl.col("death_day").is_null(),
+            "baseline",
+        ),
+        ("the day of last contact is missing", pl.col("last_contact_day").is_null(), "baseline"),
     ]
+    reasons.sort(key=lambda reason: _SINCE.index(reason[2]))
     return people.select(
         "patient_id",
-        pl.coalesce(pl.when(condition).then(pl.lit(reason)) for reason, condition in reasons).alias("reason"),
+        pl.coalesce(pl.when(applies).then(pl.lit(reason)) for reason, applies, _ in reasons).alias("reason"),
+        pl.coalesce(pl.when(applies).then(pl.lit(since)) for _, applies, since in reasons).alias("since"),
     ).drop_nulls("reason")
 
 
-def _lacking_data(context: Context, component: str, days: pl.DataFrame) -> list[tuple[str, pl.Expr]]:
+def _lacking_data(context: Context, component: str, days: pl.DataFrame) -> list[tuple[str, pl.Expr, Since]]:
     definition = context.definition
-    reasons: list[tuple[str, pl.Expr]] = []
+    reasons: list[tuple[str, pl.Expr, Since]] = []
     if needs_rebaseline(component, definition):
         window = window_of(component, definition)
         assert window is not None
         earliest, latest = window.window_days
         kind = "scan" if component == "mri_activity" else "visit"
-        reasons.append(
-            (
-                f"no re-baseline {kind} from day {earliest} to {latest}",
-                pl.col(rebaseline_column(component)).is_null(),
-            )
-        )
+        has_none = pl.col(rebaseline_column(component)).is_null()
+        reasons.append((f"no re-baseline {kind} from day {earliest} to {latest}", has_none, "rebaseline"))
     if component == "relapse":
         undated = context.study.table("relapses", ["patient_id", "onset_day"]).filter(
             pl.col("onset_day").is_null()
         )
-        reasons.append(("a relapse without a day", _among(undated)))
+        reasons.append(("a relapse without a day", _among(undated), "baseline"))
     elif component == "mri_activity":
         lesions = ", ".join(definition.mri.lesions)
-        reasons.append((f"no scan after time zero with {lesions} counted", ~_among(days)))
+        reasons.append((f"no scan after time zero with {lesions} counted", ~_among(days), "follow_up"))
     elif component != "death":
         rule, direction = disability_of(component, definition)
         if rule.measure in context.visits.columns:
             with_baseline = baselines(context.visits, rule, relapses=context.known_relapses).filter(
                 (pl.col("direction") == direction) & pl.col("baseline_day").is_not_null()
             )
-            reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline)))
-        reasons.append((f"no {rule.measure} at a visit after time zero", ~_among(days)))
+            is_late = getattr(rule, f"{direction}_baseline_visit") == "rebaseline"
+            since: Since = "rebaseline" if is_late else "baseline"
+            reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline), since))
+        reasons.append((f"no {rule.measure} at a visit after time zero", ~_among(days), "follow_up"))
     return reasons
 
 

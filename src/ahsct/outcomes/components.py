@@ -40,8 +40,9 @@ def follow_component(
     Component
         `patients` has `patient_id`, `event_day`, `left_day`, `event_id`, `entry_day` (start of risk),
         `until_day` (last day of assessment without too long a gap), `has_gap`, `is_unconfirmed`,
-        `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable); all
-        days from time zero.
+        `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable, from
+        `due_day` on; missing: from the start), `never_starts` (risk starts at a re-baseline that never
+        came); all days from time zero.
     """
     definition = context.definition
     days, lacking, study_lacks = context.assessments[component]
@@ -67,6 +68,8 @@ def follow_component(
         table = table.join(part, on="patient_id", how="left", maintain_order="left")
     table = table.with_columns(until.alias("until_day"), pl.col("has_gap").fill_null(False))
     table = _with_unconfirmed(table, candidates, component, definition)
+    covers = endpoint.missing.covers_days or 0
+    never_starts = is_delayed and needs_rebaseline(component, definition)
     return Component(
         table.select(
             "patient_id",
@@ -81,10 +84,23 @@ def follow_component(
             "is_unconfirmed",
             "censor_left_day",
             "lacking",
+            pl.when(pl.col("since") == "follow_up")
+            .then(covers)
+            .when(pl.col("since") == "rebaseline")
+            .then(_last_rebaseline_day(component, definition))
+            .cast(pl.Int64)
+            .alias("due_day"),
+            (pl.lit(never_starts) & pl.col("rebaseline_day").is_null()).alias("never_starts"),
         ),
         days,
         study_lacks,
     )
+
+
+def _last_rebaseline_day(component: str, definition: Definition) -> int | None:
+    """Return the day by which the re-baseline of a component must have come."""
+    window = definition.rebaseline.mri if component == "mri_activity" else definition.rebaseline.clinical
+    return None if window is None else window.window_days[1]
 
 
 def _first_events(
