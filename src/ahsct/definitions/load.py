@@ -59,7 +59,7 @@ def load_definition(id_or_file: str | Path | Definition) -> Definition:
         raise DefinitionError(
             f"{name}: [source] is missing. Say where the definition comes from (citation, seen)."
         )
-    definition = _build(Definition, data, name)
+    definition = build_strictly(Definition, data, name)
     for mark in definition.marks:
         _look_up(definition, mark.field, f"{name}: marks")
     return definition
@@ -104,7 +104,7 @@ def vary(definition: R, /, **changes: Any) -> R:
     data = _prepare(definition)
     for path, value in changes.items():
         data = _replace(data, path.replace("__", ".").split("."), _prepare(value), path)
-    return _build(type(definition), data, "vary")
+    return build_strictly(type(definition), data, "vary")
 
 
 def _read(id_or_file: str | Path) -> tuple[str, str]:
@@ -124,7 +124,7 @@ def _read(id_or_file: str | Path) -> tuple[str, str]:
         raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
 
 
-def _build(cls: type[R], data: Any, name: str) -> R:
+def build_strictly(cls: type[R], data: Any, name: str) -> R:
     """Build a dataclass strictly from plain data; every fault is one line of one error."""
     from pydantic import ValidationError
 
