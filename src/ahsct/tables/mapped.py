@@ -89,8 +89,8 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         key = part.source.casefold()
         if key not in tables:
             continue
-        used.setdefault(key, set()).update(_columns_used(part, tables[key]))
         frame = _one_map(tables[key], part, log)
+        used.setdefault(key, set()).update(_columns_used(part, tables[key]))
         made[part.table] = _beside(made[part.table], frame, part.merge_on) if part.table in made else frame
     for rule in mapping.drop:
         if rule.source.casefold() in used:

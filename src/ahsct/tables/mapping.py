@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ahsct.definitions.load import build_strictly
 from ahsct.definitions.rules import strictly
@@ -112,8 +112,8 @@ def list_mappings() -> list[str]:
     )
 
 
-def load_mapping(id_or_file: str | Path | Mapping) -> Mapping:
-    """Return a shipped mapping by its id, or a user's own from a TOML file.
+def load_mapping(id_or_file: str | Path | dict[str, Any] | Mapping) -> Mapping:
+    """Return a shipped mapping by its id, or a user's own from a TOML file or as the same keys in a dict.
 
     Raises
     ------
@@ -122,6 +122,8 @@ def load_mapping(id_or_file: str | Path | Mapping) -> Mapping:
     """
     if isinstance(id_or_file, Mapping):
         return id_or_file
+    if isinstance(id_or_file, dict):
+        return build_strictly(Mapping, id_or_file, "mapping")
     text, name = _text(id_or_file)
     try:
         data = tomllib.loads(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping as Columns
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,18 @@ from typing import Any
 import polars as pl
 
 from ahsct.errors import RequestError, SourceError, did_you_mean
-from ahsct.files import file_hash
+from ahsct.files import file_hash, json_hash
 from ahsct.tables.csv_file import csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
+from ahsct.tables.mapped import apply_mapping
+from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
 from ahsct.tables.problems import join_problems, one_problem
+from ahsct.tables.source_files import read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
 from ahsct.tables.typed import type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
-KINDS = ("auto", "csv", "parquet", "duckdb")
+KINDS = ("auto", "csv", "parquet", "duckdb", "spreadsheet")
 _ABOUT = ("study_id", "data_kind", "title")
 _TABLE_FILES = (".csv", ".parquet", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".sas7bdat", ".xpt", ".json")
 
@@ -36,9 +40,11 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
         (`study_id`, `data_kind`, `title`); or a DuckDB file with tables of these names and optionally
         a table `study` (columns `key` and `value`).
     kind
-        "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there.
+        "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there. "spreadsheet" reads our tables
+        from CSV as spreadsheets save it, or from .xlsx sheets. Any other kind is the id of a shipped mapping.
     mapping
-        Must be None: mappings come with the importers of other formats.
+        A mapping's id or TOML file (`load_mapping`): the source's files are read as they stand and turned
+        into our tables; what was dropped, completed or left unmapped stands in `Study.problems` as warnings.
 
     Returns
     -------
@@ -52,15 +58,18 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     SourceError
         The source is no study, or a file of it cannot be read.
     RequestError
-        An unknown kind, or a mapping.
+        An unknown kind.
+    DefinitionError
+        The mapping does not hold.
     """
-    if kind not in KINDS:
-        raise RequestError(f"No kind {kind!r}; known are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
-    if mapping is not None:
-        raise RequestError(
-            "Mappings are not read here: they come with the importers. Give tables in our own columns."
-        )
+    kinds = (*KINDS, *list_mappings())
+    if kind not in kinds:
+        raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
     path = Path(source)
+    if mapping is not None or kind not in KINDS:
+        return _through_mapping(path, load_mapping(kind if mapping is None else mapping))
+    if kind == "spreadsheet":
+        return _from_spreadsheets(path)
     try:
         if path.is_dir() and kind != "duckdb":
             return _from_folder(path, kind)
@@ -80,6 +89,52 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
         f"{path} is a single file and no DuckDB file. A study is a folder with {path.suffix or '.csv'} files named "
         "after their tables (patients, visits …); give the folder."
     )
+
+
+def _through_mapping(path: Path, mapping: Mapping) -> Study:
+    read = read_source_files(path)
+    about, hashes = _about_folder(path) if path.is_dir() else ({}, {})
+    mapped = apply_mapping(read.tables, mapping)
+    if not mapped.tables:
+        wanted = ", ".join(dict.fromkeys(part.source for part in mapping.tables))
+        raise SourceError(
+            f"{path.name} holds none of the tables that mapping {mapping.id!r} reads ({wanted}); "
+            f"it holds {', '.join(read.tables)}."
+        )
+    found = [_note_problem(name, note) for name, note in read.notes]
+    found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
+    if mapping.seen == "recalled":
+        message = (
+            f"mapping {mapping.id!r} names the source's columns from memory. Check them against your export."
+        )
+        found.append(one_problem("patients", "mapping_recalled", message, severity="warning"))
+    return _study(
+        about, path, mapped.tables, found, hashes | read.hashes | {"mapping": json_hash(asdict(mapping))}
+    )
+
+
+def _from_spreadsheets(path: Path) -> Study:
+    read = read_source_files(path)
+    about, hashes = _about_folder(path) if path.is_dir() else ({}, {})
+    raw = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
+    if not raw:
+        raise SourceError(
+            f"{path.name} is no study: it needs tables patients and visits, and holds {', '.join(read.tables)}."
+        )
+    found = [_note_problem(name, note) for name, note in read.notes]
+    found += [_misspelt_problem(name, name, raw) for name in read.tables if name not in raw]
+    return _study(about, path, raw, found, hashes | read.hashes)
+
+
+def _note_problem(name: str, note: str) -> pl.DataFrame:
+    return one_problem("", "read_as", f"{name}: {note}.", severity="warning", value=note)
+
+
+def _log_problem(row: dict[str, Any]) -> pl.DataFrame:
+    place = row["source"] if row["column"] is None else f"{row['source']}.{row['column']}"
+    detail = f" ({row['detail']})" if row["detail"] else ""
+    message = f"{place}: {row['what']}, {row['n']} times{detail}."
+    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=row["n"])
 
 
 def _from_folder(folder: Path, kind: str) -> Study:
@@ -116,8 +171,8 @@ def _from_duckdb(path: Path) -> Study:
 
 
 def _study(
-    about: Mapping[str, str], path: Path, raw: Mapping[str, pl.DataFrame], found: list[pl.DataFrame],
-    sources: Mapping[str, str],
+    about: Columns[str, str], path: Path, raw: Columns[str, pl.DataFrame], found: list[pl.DataFrame],
+    sources: Columns[str, str],
 ) -> Study:  # fmt: skip
     tables, problems = type_tables(raw)
     data_kind = next(known for known in DATA_KINDS if known == about.get("data_kind", "observed"))
@@ -143,7 +198,7 @@ def _about_folder(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return _checked_about(str(path), about), {path.name: hashlib.sha256(data).hexdigest()}
 
 
-def _checked_about(place: str, about: Mapping[str, Any]) -> dict[str, str]:
+def _checked_about(place: str, about: Columns[str, Any]) -> dict[str, str]:
     for key, value in about.items():
         if key not in _ABOUT:
             raise SourceError(
@@ -176,7 +231,7 @@ def _table_file(table: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame, str
     return frame, join_problems([]), digest
 
 
-def _misspelt(files: list[Path], raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _misspelt(files: list[Path], raw: Columns[str, pl.DataFrame]) -> pl.DataFrame:
     """Return files whose names look like a table's; others (README, published.csv) are none of ours."""
     candidates = [
         path for path in files
@@ -185,7 +240,7 @@ def _misspelt(files: list[Path], raw: Mapping[str, pl.DataFrame]) -> pl.DataFram
     return join_problems(_misspelt_problem(path.stem, path.name, raw) for path in candidates)
 
 
-def _misspelt_problem(stem: str, name: str, raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _misspelt_problem(stem: str, name: str, raw: Columns[str, pl.DataFrame]) -> pl.DataFrame:
     """Return an error where the table meant is absent, a warning where it is there."""
     meant = get_close_matches(stem.strip().casefold().replace(" ", "_"), INPUT_TABLES, n=1, cutoff=0.8)
     if not meant:
