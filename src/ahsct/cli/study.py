@@ -21,6 +21,15 @@ _START = time.perf_counter()
 SOURCE = Annotated[
     str, typer.Argument(metavar="STUDY", help="A folder of CSV or Parquet files, or a DuckDB file.")
 ]
+KIND = Annotated[
+    str,
+    typer.Option(
+        "--as", help="What STUDY is: auto, spreadsheet, or a mapping's id (`ahsct convert --list`)."
+    ),
+]
+MAPPING = Annotated[
+    Path | None, typer.Option("--mapping", help="Your own mapping of another source, a TOML file.")
+]
 FORCE = Annotated[
     bool, typer.Option("--force", help="Replace what is at --out, even if ahsct did not write it.")
 ]
@@ -49,6 +58,8 @@ def demo(
 def check(
     source: SOURCE,
     out: Annotated[Path | None, typer.Option("--out", help="Write all problems to this CSV file.")] = None,
+    kind: KIND = "auto",
+    mapping: MAPPING = None,
     force: FORCE = False,
 ) -> None:
     """Find every problem of a study's tables; exit code 1 when any is an error."""
@@ -56,7 +67,7 @@ def check(
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import find_problems, read_study
 
-    study = read_study(source)
+    study = read_study(source, kind=kind, mapping=mapping)
     problems = find_problems(study)
     if out is not None:
         with new_file(out, force=force) as path:
@@ -87,6 +98,8 @@ def analyse(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report into this folder.")] = None,
+    kind: KIND = "auto",
+    mapping: MAPPING = None,
     force: FORCE = False,
 ) -> None:
     """Derive all outcomes and estimates of a study under one definition."""
@@ -106,7 +119,7 @@ def analyse(
 
     rules = load_definition(definition)
     _say("reading and checking the study")
-    study = read_study(source)
+    study = read_study(source, kind=kind, mapping=mapping)
     try:
         study = check_study(study, set_aside=set_aside)
     except StudyError as error:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import tomllib
 from collections.abc import Mapping as Columns
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ahsct.files import file_hash, json_hash
 from ahsct.tables.csv_file import csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
 from ahsct.tables.mapped import apply_mapping
-from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
+from ahsct.tables.mapping import list_mappings, load_mapping
 from ahsct.tables.problems import join_problems, one_problem
 from ahsct.tables.source_files import read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
@@ -66,10 +66,9 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     if kind not in kinds:
         raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
     path = Path(source)
-    if mapping is not None or kind not in KINDS:
-        return _through_mapping(path, load_mapping(kind if mapping is None else mapping))
-    if kind == "spreadsheet":
-        return _from_spreadsheets(path)
+    if mapping is not None or kind in ("spreadsheet", *list_mappings()):
+        foreign = read_foreign(source, kind=kind, mapping=mapping)
+        return _study(foreign.about, path, foreign.tables, [foreign.notes], foreign.hashes)
     try:
         if path.is_dir() and kind != "duckdb":
             return _from_folder(path, kind)
@@ -91,39 +90,53 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     )
 
 
-def _through_mapping(path: Path, mapping: Mapping) -> Study:
-    read = read_source_files(path)
-    about, hashes = _about_folder(path) if path.is_dir() else ({}, {})
-    mapped = apply_mapping(read.tables, mapping)
-    if not mapped.tables:
-        wanted = ", ".join(dict.fromkeys(part.source for part in mapping.tables))
-        raise SourceError(
-            f"{path.name} holds none of the tables that mapping {mapping.id!r} reads ({wanted}); "
-            f"it holds {', '.join(read.tables)}."
-        )
-    found = [_note_problem(name, note) for name, note in read.notes]
-    found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
-    if mapping.seen == "recalled":
-        message = (
-            f"mapping {mapping.id!r} names the source's columns from memory. Check them against your export."
-        )
-        found.append(one_problem("patients", "mapping_recalled", message, severity="warning"))
-    return _study(
-        about, path, mapped.tables, found, hashes | read.hashes | {"mapping": json_hash(asdict(mapping))}
-    )
+@dataclass(frozen=True)
+class Foreign:
+    """A source of another form: what it says of itself, our tables as yet untyped, hashes, notes as warnings."""
+
+    about: dict[str, str]
+    tables: dict[str, pl.DataFrame]
+    hashes: dict[str, str]
+    notes: pl.DataFrame
 
 
-def _from_spreadsheets(path: Path) -> Study:
+def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Foreign:
+    """Return our tables from a source of another form, before any value gets its type.
+
+    Parameters
+    ----------
+    source, kind, mapping
+        As for `read_study`; `kind` is "spreadsheet" or a mapping's id, or a mapping is given.
+
+    Raises
+    ------
+    SourceError
+        Nothing in it can be read or mapped.
+    DefinitionError
+        The mapping does not hold.
+    """
+    path = Path(source)
+    chosen = None if kind == "spreadsheet" and mapping is None else load_mapping(mapping or kind)
     read = read_source_files(path)
     about, hashes = _about_folder(path) if path.is_dir() else ({}, {})
-    raw = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
-    if not raw:
-        raise SourceError(
-            f"{path.name} is no study: it needs tables patients and visits, and holds {', '.join(read.tables)}."
-        )
     found = [_note_problem(name, note) for name, note in read.notes]
-    found += [_misspelt_problem(name, name, raw) for name in read.tables if name not in raw]
-    return _study(about, path, raw, found, hashes | read.hashes)
+    if chosen is None:
+        tables = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
+        found += [_misspelt_problem(name, name, tables) for name in read.tables if name not in tables]
+        wanted = "patients, visits"
+    else:
+        mapped = apply_mapping(read.tables, chosen)
+        tables, wanted = mapped.tables, ", ".join(dict.fromkeys(part.source for part in chosen.tables))
+        found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
+        hashes = hashes | {f"mapping {chosen.id}": json_hash(asdict(chosen))}
+        if chosen.seen == "recalled":
+            message = f"mapping {chosen.id!r} names the source's columns from memory. Check them against your export."
+            found.append(one_problem("", "mapping_recalled", message, severity="warning"))
+    if not tables:
+        raise SourceError(
+            f"{path.name} holds none of the tables that are wanted ({wanted}); it holds {', '.join(read.tables)}."
+        )
+    return Foreign(about, tables, hashes | read.hashes, join_problems(found))
 
 
 def _note_problem(name: str, note: str) -> pl.DataFrame:
