@@ -10,6 +10,7 @@ import polars as pl
 
 from ahsct.errors import SourceError, did_you_mean
 from ahsct.tables.mapping import ColumnMap, Mapping, TableMap
+from ahsct.tables.sdtm import prepare_sdtm
 
 LOG = {
     "source": pl.String(),
@@ -71,8 +72,13 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         An expression cannot be run: table, column and reason are named, never a value.
     """
     log = _Log()
+    if mapping.prepare == "sdtm":
+        sources = prepare_sdtm(sources)
     tables = {name.casefold(): frame for name, frame in sources.items()}
     names = {name.casefold(): name for name in sources}
+    if mapping.absent_columns == "missing":
+        asked = _asked(mapping)
+        tables = {key: _with_absent(frame, asked.get(key, set())) for key, frame in tables.items()}
     for rule in mapping.drop:
         key = rule.source.casefold()
         if key in tables:
@@ -105,6 +111,35 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
                 n = frame.height - frame[column].null_count()
                 log.add(names[key], column, "column not mapped", n)
     return Mapped(made, pl.DataFrame(log.rows, schema=LOG, orient="row"))
+
+
+def _asked(mapping: Mapping) -> dict[str, set[str]]:
+    """Return the columns that the expressions of a mapping name, by source table."""
+    asked: dict[str, set[str]] = {}
+    for source, text in (
+        *((rule.source, rule.where) for rule in mapping.drop),
+        *((part.source, text) for part in mapping.tables for text in _expressions(part)),
+    ):
+        try:
+            names = pl.sql_expr(text).meta.root_names()
+        except pl.exceptions.PolarsError:
+            continue  # it is named where it is run
+        asked.setdefault(source.casefold(), set()).update(names)
+    return asked
+
+
+def _with_absent(frame: pl.DataFrame, asked: set[str]) -> pl.DataFrame:
+    has = {name.casefold() for name in frame.columns}
+    absent = [name for name in sorted(asked) if name.casefold() not in has]
+    return frame.with_columns(pl.lit(None).alias(name) for name in absent)
+
+
+def _expressions(part: TableMap) -> list[str]:
+    texts = [part.where] if part.where else []
+    for name in part.columns:
+        column = part.column(name)
+        texts += [column.value, *([column.where] if column.where else [])]
+    return texts
 
 
 def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
@@ -210,11 +245,7 @@ def _roots(expression: str, frame: pl.DataFrame) -> set[str]:
 
 
 def _columns_used(part: TableMap, frame: pl.DataFrame) -> set[str]:
-    texts = [part.where] if part.where else []
-    for name in part.columns:
-        column = part.column(name)
-        texts += [column.value, *([column.where] if column.where else [])]
-    return set().union(*(_roots(text, frame) for text in texts))
+    return set().union(*(_roots(text, frame) for text in _expressions(part)))
 
 
 def _converted(

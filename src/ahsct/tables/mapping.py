@@ -86,7 +86,13 @@ class DropRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Mapping:
-    """A whole mapping. `seen` says where the source's names come from; recalled ones must be checked."""
+    """A whole mapping.
+
+    `seen` says where the source's names come from; recalled ones must be checked. `absent_columns`: whether a
+    column that a present table lacks is an error, or missing throughout (standards leave many columns optional).
+    `prepare`: "sdtm" first joins supplementary qualifiers (SUPP--) to their parents as columns and adds the table
+    LASTSEEN (USUBJID, LSTDTC, LSTDY): the latest date and study day in any domain.
+    """
 
     schema: Literal[1]
     id: str
@@ -94,6 +100,8 @@ class Mapping:
     seen: Literal["source", "recalled"]
     tables: tuple[TableMap, ...]
     drop: tuple[DropRule, ...] = ()
+    absent_columns: Literal["error", "missing"] = "error"
+    prepare: Literal["none", "sdtm"] = "none"
     note: str | None = None
 
     def __post_init__(self) -> None:
