@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 import polars as pl
 
@@ -107,7 +108,8 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
             log.add(names[key], None, "table not mapped", max(frame.height, 1), f"{frame.height} rows")
             continue
         for column in frame.columns:
-            if column not in used[key]:
+            is_expected = any(fnmatch(column.casefold(), form.casefold()) for form in mapping.not_reported)
+            if column not in used[key] and not is_expected:
                 n = frame.height - frame[column].null_count()
                 log.add(names[key], column, "column not mapped", n)
     return Mapped(made, pl.DataFrame(log.rows, schema=LOG, orient="row"))
@@ -131,7 +133,7 @@ def _asked(mapping: Mapping) -> dict[str, set[str]]:
 def _with_absent(frame: pl.DataFrame, asked: set[str]) -> pl.DataFrame:
     has = {name.casefold() for name in frame.columns}
     absent = [name for name in sorted(asked) if name.casefold() not in has]
-    return frame.with_columns(pl.lit(None).alias(name) for name in absent)
+    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
 
 
 def _expressions(part: TableMap) -> list[str]:
@@ -312,4 +314,4 @@ def _dated(
     ).to_series()
     flag = pl.select(pl.when(is_year).then(pl.lit("M")).when(is_month).then(pl.lit("D"))).to_series()
     log.add(source, name, f"partial date, completed to the {column.partial} day", int(is_partial.sum()))
-    return completed, flag
+    return completed, flag if is_partial.any() else None
