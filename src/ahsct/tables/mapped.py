@@ -11,6 +11,7 @@ import polars as pl
 
 from ahsct.errors import SourceError, did_you_mean
 from ahsct.tables.mapping import ColumnMap, Mapping, TableMap
+from ahsct.tables.redcap import prepare_redcap
 from ahsct.tables.sdtm import prepare_sdtm
 
 LOG = {
@@ -73,13 +74,18 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         An expression cannot be run: table, column and reason are named, never a value.
     """
     log = _Log()
-    if mapping.prepare == "sdtm":
-        sources = prepare_sdtm(sources)
+    if mapping.prepare != "none":
+        sources = {"sdtm": prepare_sdtm, "redcap": prepare_redcap}[mapping.prepare](sources)
     tables = {name.casefold(): frame for name, frame in sources.items()}
     names = {name.casefold(): name for name in sources}
+    absent: dict[str, list[str]] = {}
     if mapping.absent_columns == "missing":
         asked = _asked(mapping)
-        tables = {key: _with_absent(frame, asked.get(key, set())) for key, frame in tables.items()}
+        absent = {key: _absent(frame, asked.get(key, set())) for key, frame in tables.items()}
+        tables = {
+            key: frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent[key])
+            for key, frame in tables.items()
+        }
     for rule in mapping.drop:
         key = rule.source.casefold()
         if key in tables:
@@ -96,7 +102,7 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         key = part.source.casefold()
         if key not in tables:
             continue
-        frame = _one_map(tables[key], part, log)
+        frame = _one_map(tables[key], part, log, absent.get(key, []))
         used.setdefault(key, set()).update(_columns_used(part, tables[key]))
         made[part.table] = _beside(made[part.table], frame, part.merge_on) if part.table in made else frame
     for rule in mapping.drop:
@@ -130,10 +136,9 @@ def _asked(mapping: Mapping) -> dict[str, set[str]]:
     return asked
 
 
-def _with_absent(frame: pl.DataFrame, asked: set[str]) -> pl.DataFrame:
+def _absent(frame: pl.DataFrame, asked: set[str]) -> list[str]:
     has = {name.casefold() for name in frame.columns}
-    absent = [name for name in sorted(asked) if name.casefold() not in has]
-    return frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+    return [name for name in sorted(asked) if name.casefold() not in has]
 
 
 def _expressions(part: TableMap) -> list[str]:
@@ -144,7 +149,7 @@ def _expressions(part: TableMap) -> list[str]:
     return texts
 
 
-def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
+def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log, absent: list[str]) -> pl.DataFrame:
     where = f"{part.source} to {part.table}"
     if part.where is not None:
         hit = _evaluate(frame, part.where, where, part.source).cast(pl.Boolean).fill_null(False)
@@ -153,6 +158,9 @@ def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
     for name in part.columns:
         column = part.column(name)
         values = _evaluate(frame, column.value, f"{where}.{name}", part.source)
+        is_key = name in (*part.group_by, *part.merge_on)
+        if values.null_count() == len(values) and not is_key and _roots(column.value, frame) <= set(absent):
+            continue  # the source has nothing of it
         made[name], flag = _converted(values, column, part.source, name, log)
         if flag is not None:
             flags[f"{name}_imputed"] = flag

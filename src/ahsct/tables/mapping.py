@@ -91,7 +91,8 @@ class Mapping:
     `seen` says where the source's names come from; recalled ones must be checked. `absent_columns`: whether a
     column that a present table lacks is an error, or missing throughout (standards leave many columns optional).
     `prepare`: "sdtm" first joins supplementary qualifiers (SUPP--) to their parents as columns and adds the table
-    LASTSEEN (USUBJID, LSTDTC, LSTDY): the latest date and study day in any domain. `not_reported`: columns that
+    LASTSEEN (USUBJID, LSTDTC, LSTDY): the latest date and study day in any domain; "redcap" splits a flat export
+    into one table per instrument of its data dictionary. `not_reported`: columns that
     no mapping needs (keys, sequence numbers; "*" stands for any letters): they are left out of the log.
     """
 
@@ -102,7 +103,7 @@ class Mapping:
     tables: tuple[TableMap, ...]
     drop: tuple[DropRule, ...] = ()
     absent_columns: Literal["error", "missing"] = "error"
-    prepare: Literal["none", "sdtm"] = "none"
+    prepare: Literal["none", "sdtm", "redcap"] = "none"
     not_reported: tuple[str, ...] = ()
     note: str | None = None
 
