@@ -47,7 +47,7 @@ def convert(
     from ahsct.tables.read import read_foreign
 
     foreign = read_foreign(source, kind=kind or "auto", mapping=mapping)
-    name = foreign.about.get("study_id", Path(source).resolve().stem)
+    name = foreign.about.get("study_id", foreign.place.resolve().stem)
     # untyped: a value that is none of its column's type is written as it stands, for the check to name
     untyped = Study(
         study_id=name,

@@ -18,9 +18,10 @@ from ahsct.files import file_hash, json_hash
 from ahsct.tables.csv_file import csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
 from ahsct.tables.mapped import apply_mapping
-from ahsct.tables.mapping import list_mappings, load_mapping
+from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
+from ahsct.tables.postgres import is_postgres, postgres_tables
 from ahsct.tables.problems import join_problems, one_problem
-from ahsct.tables.source_files import read_source_files
+from ahsct.tables.source_files import SourceTables, read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
 from ahsct.tables.typed import type_tables
 from ahsct.vocabulary import INPUT_TABLES
@@ -37,8 +38,9 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     ----------
     source
         A folder with one CSV or Parquet file per table, named after it, and optionally `study.toml`
-        (`study_id`, `data_kind`, `title`); or a DuckDB file with tables of these names and optionally
-        a table `study` (columns `key` and `value`).
+        (`study_id`, `data_kind`, `title`); or a DuckDB file (also as "duckdb:FILE") with tables of these names and
+        optionally a table `study` (columns `key` and `value`); or "postgresql://…" with tables or views of these
+        names. With a mapping, the tables it names.
     kind
         "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there. "spreadsheet" reads our tables
         from CSV as spreadsheets save it, or from .xlsx sheets. Any other kind is the id of a shipped mapping.
@@ -65,10 +67,11 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     kinds = (*KINDS, *list_mappings())
     if kind not in kinds:
         raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
-    path = Path(source)
-    if mapping is not None or kind in ("spreadsheet", *list_mappings()):
+    if mapping is not None or is_postgres(source) or kind in ("spreadsheet", *list_mappings()):
         foreign = read_foreign(source, kind=kind, mapping=mapping)
-        return _study(foreign.about, path, foreign.tables, [foreign.notes], foreign.hashes)
+        return _study(foreign.about, foreign.place, foreign.tables, [foreign.notes], foreign.hashes)
+    path = Path(str(source).removeprefix("duckdb:"))
+    kind = "duckdb" if str(source).startswith("duckdb:") else kind
     try:
         if path.is_dir() and kind != "duckdb":
             return _from_folder(path, kind)
@@ -92,8 +95,9 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
 
 @dataclass(frozen=True)
 class Foreign:
-    """A source of another form: what it says of itself, our tables as yet untyped, hashes, notes as warnings."""
+    """A source of another form: its place, what it says of itself, our tables as yet untyped, hashes, notes."""
 
+    place: Path
     about: dict[str, str]
     tables: dict[str, pl.DataFrame]
     hashes: dict[str, str]
@@ -115,10 +119,10 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     DefinitionError
         The mapping does not hold.
     """
-    path = Path(source)
-    chosen = None if kind == "spreadsheet" and mapping is None else load_mapping(mapping or kind)
-    read = read_source_files(path)
-    about, hashes = _about_folder(path) if path.is_dir() else ({}, {})
+    is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
+    chosen = None if is_plain else load_mapping(mapping or kind)
+    place, read = _source_tables(source, chosen)
+    about, hashes = _about_folder(place) if place.is_dir() else (read.about, {})
     found = [_note_problem(name, note) for name, note in read.notes]
     if chosen is None:
         tables = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
@@ -134,9 +138,25 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
             found.append(one_problem("", "mapping_recalled", message, severity="warning"))
     if not tables:
         raise SourceError(
-            f"{path.name} holds none of the tables that are wanted ({wanted}); it holds {', '.join(read.tables)}."
+            f"{place.name} holds none of the tables that are wanted ({wanted}); it holds "
+            f"{', '.join(read.tables) or 'none of them'}."
         )
-    return Foreign(about, tables, hashes | read.hashes, join_problems(found))
+    return Foreign(place, about, tables, hashes | read.hashes, join_problems(found))
+
+
+def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, SourceTables]:
+    """Return where a study is named after, and the tables of a database, a file or a folder."""
+    if is_postgres(source):
+        wanted = INPUT_TABLES if mapping is None else [part.source for part in mapping.tables]
+        return Path("postgresql"), SourceTables(tables=postgres_tables(str(source), wanted))
+    path = Path(str(source).removeprefix("duckdb:"))
+    if str(source).startswith("duckdb:"):
+        if not path.is_file():
+            raise SourceError(f"There is no file {path.name}. Check the name.")
+        wanted = [] if mapping is None else [part.source for part in mapping.tables]
+        about, tables, _ = duckdb_tables(path, wanted)
+        return path, SourceTables(tables=tables, hashes={path.name: file_hash(path)}, about=about)
+    return path, read_source_files(path)
 
 
 def _note_problem(name: str, note: str) -> pl.DataFrame:

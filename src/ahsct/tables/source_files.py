@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from ahsct.errors import SourceError
+from ahsct.tables.dataset_json import read_dataset_json
 from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv, xlsx_tables
 
 _XPT_START = (b"HEADER RECORD*******LIBRARY HEADER RECORD", b"HEADER RECORD*******LIBV8   HEADER RECORD")
@@ -18,11 +19,12 @@ _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7
 
 @dataclass
 class SourceTables:
-    """`tables` by name, the `hashes` of their files, and `notes` on how they were read."""
+    """`tables` by name, the `hashes` of their files, `notes` on how they were read, what the source says of itself."""
 
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
 
 
 def read_source_files(path: Path) -> SourceTables:
@@ -126,6 +128,10 @@ def _xlsx(path: Path) -> Read:
     return xlsx_tables(path)
 
 
+def _dataset_json(path: Path) -> Read:
+    return {name: (frame, []) for name, frame in read_dataset_json(path).items()}
+
+
 _READERS: dict[str, Callable[[Path], Read]] = {
     ".csv": _csv,
     ".txt": _csv,
@@ -134,4 +140,6 @@ _READERS: dict[str, Callable[[Path], Read]] = {
     ".xpt": _xpt,
     ".sas7bdat": _sas7bdat,
     ".xlsx": _xlsx,
+    ".json": _dataset_json,
+    ".ndjson": _dataset_json,
 }
