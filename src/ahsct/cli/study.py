@@ -98,6 +98,10 @@ def analyse(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report into this folder.")] = None,
+    adam: Annotated[
+        Path | None,
+        typer.Option("--adam", help="Write ADSL, ADTTE, ADQS, ADAE into this folder (XPT version 5)."),
+    ] = None,
     kind: KIND = "auto",
     mapping: MAPPING = None,
     force: FORCE = False,
@@ -105,6 +109,8 @@ def analyse(
     """Derive all outcomes and estimates of a study under one definition."""
     if share and out is None and not json:
         raise RequestError("--share changes what the report shows; give --out FOLDER as well.")
+    if share and adam is not None:
+        raise RequestError("--adam writes patients' rows; it cannot be combined with --share.")
     if share and json:
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
@@ -140,12 +146,29 @@ def analyse(
         )
         published = published_numbers(known) if known else None
         folder = write_report(analysis, out, published=published, share=share, force=force)
+    if adam is not None:
+        _write_adam(analysis, adam, force=force)
     if json:
         typer.echo(analysis.estimates.results.write_json())
         return
     _headline(analysis, share=share)
     if out is not None:
         typer.echo(f"Report: {folder / 'index.html'}")
+
+
+def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
+    from ahsct.outcomes.timeline import derive_timeline
+    from ahsct.tables.adam import adae, adqs, adsl, adtte, write_adam
+
+    study = analysis.study
+    zero = derive_timeline(study, analysis.definition).select("patient_id", "time_zero_day")
+    datasets = {
+        "ADSL": adsl(study),
+        "ADTTE": adtte(study, analysis.outcomes.time_to_event, zero_days=zero),
+        "ADQS": adqs(study),
+        "ADAE": adae(study),
+    }
+    write_adam(datasets, out, force=force)
 
 
 def _headline(analysis: Analysis, *, share: bool) -> None:
