@@ -251,7 +251,7 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
         pl.len().alias("count"), pl.col("row").min(), pl.col("message").first()
     )
     return [
-        f"  {r['severity']} {r['rule']}: {r['count']} in {r['table']}{'.' + r['column'] if r['column'] else ''}"
+        f"  {r['severity']} {r['rule']}: {r['count']}{' in ' + r['table'] if r['table'] else ''}{'.' + r['column'] if r['column'] else ''}"
         f"{'' if r['row'] is None else ', first row ' + str(r['row'])}. {r['message']}"
         for r in rules.sort("severity", "table", "rule").iter_rows(named=True)
     ]

@@ -160,19 +160,26 @@ def _plain_columns(
     for column in frame:
         text = column.cast(pl.String).str.strip_chars()
         given = text.filter(text.is_not_null() & (text != ""))
-        if (
-            decimal_comma
-            and given.len()
-            and given.str.contains(_DECIMAL_COMMA).all()
-            and given.str.contains(",").any()
-        ):
+        if decimal_comma and _has_decimal_commas(given):
             done.append(f"`{column.name}`: decimal commas")
-            columns.append(text.str.replace(",", ".", literal=True))
+            is_number = text.str.contains(_DECIMAL_COMMA).fill_null(False)
+            pointed = text.str.replace(",", ".", literal=True)
+            columns.append(
+                pl.select(pl.when(is_number).then(pointed).otherwise(text)).to_series().alias(column.name)
+            )
         elif given.len() and given.str.contains(_DAY_MONTH_YEAR).all():
             columns.append(_iso_dates(name, text, done))
         else:
             columns.append(column.cast(pl.String))
     return pl.DataFrame(columns), done
+
+
+def _has_decimal_commas(given: pl.Series) -> bool:
+    """Tell whether commas are decimal ones: every value with a comma is such a number, and most values are numbers."""
+    has_comma, is_number = given.str.contains(",", literal=True), given.str.contains(_DECIMAL_COMMA)
+    return (
+        bool(has_comma.any()) and bool((is_number | ~has_comma).all()) and 2 * is_number.sum() >= len(given)
+    )
 
 
 def _iso_dates(name: str, text: pl.Series, done: list[str]) -> pl.Series:
