@@ -21,6 +21,7 @@ LOG = {
     "n": pl.Int64(),
     "detail": pl.String(),
 }
+_MANY_ROWS = 10_000
 _PICKS = {
     "first": pl.Expr.first, "last": pl.Expr.last, "min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean,
     "sum": pl.Expr.sum,
@@ -154,39 +155,30 @@ def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log, absent: list[str]) 
     if part.where is not None:
         hit = _evaluate(frame, part.where, where, part.source).cast(pl.Boolean).fill_null(False)
         frame = frame.filter(hit)
-    made, flags, keep = {}, {}, {}
+    made: dict[str, pl.Series] = {}
+    flags: dict[str, pl.Series] = {}
     for name in part.columns:
         column = part.column(name)
         values = _evaluate(frame, column.value, f"{where}.{name}", part.source)
         is_key = name in (*part.group_by, *part.merge_on)
         if values.null_count() == len(values) and not is_key and _roots(column.value, frame) <= set(absent):
             continue  # the source has nothing of it
+        if column.where is not None:
+            hit = _evaluate(frame, column.where, f"{where}.{name}", part.source).cast(pl.Boolean)
+            values = pl.select(pl.when(hit).then(values)).to_series()
         made[name], flag = _converted(values, column, part.source, name, log)
         if flag is not None:
             flags[f"{name}_imputed"] = flag
-        if column.where is not None:
-            hit = (
-                _evaluate(frame, column.where, f"{where}.{name}", part.source)
-                .cast(pl.Boolean)
-                .fill_null(False)
-            )
-            keep[name] = hit
     table = pl.DataFrame([values.alias(name) for name, values in (made | flags).items()])
     if not part.group_by:
-        for name, hit in keep.items():
-            table = table.with_columns(pl.when(hit).then(name).alias(name))
         return table
-    helper = table.with_columns(hit.alias(f"_keep_{name}") for name, hit in keep.items())
     picked = []
     for name in table.columns:
-        if name in part.group_by:
-            continue
-        own = pl.col(name)
-        origin = name.removesuffix("_imputed")
-        own = own.filter(pl.col(f"_keep_{origin}")) if origin in keep else own
-        pick = part.column(origin).pick if origin in part.columns else "first"
-        picked.append(_PICKS[pick](own.drop_nulls()).alias(name))
-    return helper.group_by(*part.group_by, maintain_order=True).agg(picked).select(table.columns)
+        if name not in part.group_by:
+            origin = name.removesuffix("_imputed")
+            pick = part.column(origin).pick if origin in part.columns else "first"
+            picked.append(_PICKS[pick](pl.col(name).drop_nulls()).alias(name))
+    return table.group_by(*part.group_by, maintain_order=True).agg(picked).select(table.columns)
 
 
 def _beside(first: pl.DataFrame, second: pl.DataFrame, merge_on: Iterable[str]) -> pl.DataFrame:
@@ -220,11 +212,22 @@ def _as_text(frame: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
 
 
 def _evaluate(frame: pl.DataFrame, expression: str, where: str, source: str) -> pl.Series:
-    """Return a SQL expression over the columns of one table (matched without regard to case)."""
+    """Return a SQL expression over the columns of one table (matched without regard to case).
+
+    Where the columns hold few different values (the names of tests), each combination is looked at once.
+    """
     try:
         parsed = pl.sql_expr(expression)
         renamed = _in_asked_case(frame, parsed)
-        values = renamed.select(parsed.alias("value")).to_series()
+        is_plain = len(renamed.columns) == 1 and expression.casefold() == renamed.columns[0].casefold()
+        few = renamed if is_plain or renamed.height < _MANY_ROWS else renamed.unique(maintain_order=True)
+        if 10 * few.height < renamed.height:
+            keys = renamed.columns
+            answers = few.with_columns(parsed.alias("_value"))
+            joined = renamed.join(answers, on=keys, how="left", nulls_equal=True, maintain_order="left")
+            values = joined["_value"].alias("value")
+        else:
+            values = renamed.select(parsed.alias("value")).to_series()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = str(error).strip().splitlines()[0][:160]
         known = ", ".join(frame.columns[:20])
@@ -262,6 +265,9 @@ def _converted(
     values: pl.Series, column: ColumnMap, source: str, name: str, log: _Log
 ) -> tuple[pl.Series, pl.Series | None]:
     """Return values in our codes and units, and a flag where dates were completed."""
+    needs_text = column.missing or column.codes or column.date is not None or values.dtype == pl.String
+    if values.null_count() == len(values) or not (needs_text or column.day == "sdtm" or column.times != 1.0):
+        return values, None
     text = values.cast(pl.String).str.strip_chars()
     text = text.set(text == "", None)
     if column.missing:
