@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ahsct.errors import RequestError, SourceError, StudyError
+from ahsct.errors import DefinitionError, RequestError, SourceError, StudyError
 from ahsct.tables import check, find_problems, make_study, read_study, write_study
 
 HEADER_PATIENTS = b"patient_id,index_date\n"
@@ -70,7 +70,7 @@ def test_places_that_are_no_study(tmp_path: Path, three: Path) -> None:
         read_study(three, kind="duckdb")
     with pytest.raises(RequestError, match="Did you mean 'parquet'"):
         read_study(three, kind="parket")
-    with pytest.raises(RequestError, match="importers"):
+    with pytest.raises(DefinitionError, match="unknown key 'visits'"):
         read_study(three, mapping={"visits": {}})
     (three / "visits.csv").unlink()
     os.symlink("visits.csv", three / "visits.csv")

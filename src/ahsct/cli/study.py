@@ -21,6 +21,15 @@ _START = time.perf_counter()
 SOURCE = Annotated[
     str, typer.Argument(metavar="STUDY", help="A folder of CSV or Parquet files, or a DuckDB file.")
 ]
+KIND = Annotated[
+    str,
+    typer.Option(
+        "--as", help="What STUDY is: auto, spreadsheet, or a mapping's id (`ahsct convert --list`)."
+    ),
+]
+MAPPING = Annotated[
+    Path | None, typer.Option("--mapping", help="Your own mapping of another source, a TOML file.")
+]
 FORCE = Annotated[
     bool, typer.Option("--force", help="Replace what is at --out, even if ahsct did not write it.")
 ]
@@ -49,6 +58,8 @@ def demo(
 def check(
     source: SOURCE,
     out: Annotated[Path | None, typer.Option("--out", help="Write all problems to this CSV file.")] = None,
+    kind: KIND = "auto",
+    mapping: MAPPING = None,
     force: FORCE = False,
 ) -> None:
     """Find every problem of a study's tables; exit code 1 when any is an error."""
@@ -56,7 +67,7 @@ def check(
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import find_problems, read_study
 
-    study = read_study(source)
+    study = read_study(source, kind=kind, mapping=mapping)
     problems = find_problems(study)
     if out is not None:
         with new_file(out, force=force) as path:
@@ -87,11 +98,19 @@ def analyse(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all results as JSON.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report into this folder.")] = None,
+    adam: Annotated[
+        Path | None,
+        typer.Option("--adam", help="Write ADSL, ADTTE, ADQS, ADAE into this folder (XPT version 5)."),
+    ] = None,
+    kind: KIND = "auto",
+    mapping: MAPPING = None,
     force: FORCE = False,
 ) -> None:
     """Derive all outcomes and estimates of a study under one definition."""
     if share and out is None and not json:
         raise RequestError("--share changes what the report shows; give --out FOLDER as well.")
+    if share and adam is not None:
+        raise RequestError("--adam writes patients' rows; it cannot be combined with --share.")
     if share and json:
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
@@ -106,7 +125,7 @@ def analyse(
 
     rules = load_definition(definition)
     _say("reading and checking the study")
-    study = read_study(source)
+    study = read_study(source, kind=kind, mapping=mapping)
     try:
         study = check_study(study, set_aside=set_aside)
     except StudyError as error:
@@ -127,12 +146,29 @@ def analyse(
         )
         published = published_numbers(known) if known else None
         folder = write_report(analysis, out, published=published, share=share, force=force)
+    if adam is not None:
+        _write_adam(analysis, adam, force=force)
     if json:
         typer.echo(analysis.estimates.results.write_json())
         return
     _headline(analysis, share=share)
     if out is not None:
         typer.echo(f"Report: {folder / 'index.html'}")
+
+
+def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
+    from ahsct.outcomes.timeline import derive_timeline
+    from ahsct.tables.adam import adae, adqs, adsl, adtte, write_adam
+
+    study = analysis.study
+    zero = derive_timeline(study, analysis.definition).select("patient_id", "time_zero_day")
+    datasets = {
+        "ADSL": adsl(study),
+        "ADTTE": adtte(study, analysis.outcomes.time_to_event, zero_days=zero),
+        "ADQS": adqs(study),
+        "ADAE": adae(study),
+    }
+    write_adam(datasets, out, force=force)
 
 
 def _headline(analysis: Analysis, *, share: bool) -> None:
@@ -215,7 +251,7 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
         pl.len().alias("count"), pl.col("row").min(), pl.col("message").first()
     )
     return [
-        f"  {r['severity']} {r['rule']}: {r['count']} in {r['table']}{'.' + r['column'] if r['column'] else ''}"
+        f"  {r['severity']} {r['rule']}: {r['count']}{' in ' + r['table'] if r['table'] else ''}{'.' + r['column'] if r['column'] else ''}"
         f"{'' if r['row'] is None else ', first row ' + str(r['row'])}. {r['message']}"
         for r in rules.sort("severity", "table", "rule").iter_rows(named=True)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ _TYPES: Mapping[str, pl.DataType] = {
 }  # fmt: skip
 
 
-def duckdb_tables(path: Path) -> tuple[dict[str, str], dict[str, pl.DataFrame], list[str]]:
-    """Return what the table `study` says, our tables, and the names of all others.
+def duckdb_tables(
+    path: Path, wanted: Sequence[str] = ()
+) -> tuple[dict[str, str], dict[str, pl.DataFrame], list[str]]:
+    """Return what the table `study` says, our tables (or those wanted, in any case), and the names of all others.
 
     The file is opened read-only and cannot reach any other file.
 
@@ -54,7 +56,9 @@ def duckdb_tables(path: Path) -> tuple[dict[str, str], dict[str, pl.DataFrame], 
                 key: value
                 for key, value in connection.execute('SELECT "key", "value" FROM "study"').fetchall()
             }
-        tables = {name: _table(connection, name) for name in INPUT_TABLES if name in names}
+        folded = {name.casefold() for name in wanted}
+        chosen = [name for name in names if name.casefold() in folded] if wanted else INPUT_TABLES
+        tables = {name: _table(connection, name) for name in chosen if name in names}
     except (duckdb.Error, ValueError, OverflowError) as error:
         raise SourceError(
             f"A table of {path} cannot be read: {_first_line(error)}. `study` needs the columns key and value."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping as Columns
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ from typing import Any
 import polars as pl
 
 from ahsct.errors import RequestError, SourceError, did_you_mean
-from ahsct.files import file_hash
+from ahsct.files import file_hash, json_hash
 from ahsct.tables.csv_file import csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
+from ahsct.tables.mapped import apply_mapping
+from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
+from ahsct.tables.postgres import is_postgres, postgres_tables
 from ahsct.tables.problems import join_problems, one_problem
+from ahsct.tables.source_files import SourceTables, read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
 from ahsct.tables.typed import type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
-KINDS = ("auto", "csv", "parquet", "duckdb")
+KINDS = ("auto", "csv", "parquet", "duckdb", "spreadsheet")
 _ABOUT = ("study_id", "data_kind", "title")
 _TABLE_FILES = (".csv", ".parquet", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".sas7bdat", ".xpt", ".json")
 
@@ -33,12 +38,15 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     ----------
     source
         A folder with one CSV or Parquet file per table, named after it, and optionally `study.toml`
-        (`study_id`, `data_kind`, `title`); or a DuckDB file with tables of these names and optionally
-        a table `study` (columns `key` and `value`).
+        (`study_id`, `data_kind`, `title`); or a DuckDB file (also as "duckdb:FILE") with tables of these names and
+        optionally a table `study` (columns `key` and `value`); or "postgresql://…" with tables or views of these
+        names. With a mapping, the tables it names.
     kind
-        "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there.
+        "csv", "parquet" or "duckdb" read only that; "auto" looks at what is there. "spreadsheet" reads our tables
+        from CSV as spreadsheets save it, or from .xlsx sheets. Any other kind is the id of a shipped mapping.
     mapping
-        Must be None: mappings come with the importers of other formats.
+        A mapping's id or TOML file (`load_mapping`): the source's files are read as they stand and turned
+        into our tables; what was dropped, completed or left unmapped stands in `Study.problems` as warnings.
 
     Returns
     -------
@@ -52,15 +60,18 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     SourceError
         The source is no study, or a file of it cannot be read.
     RequestError
-        An unknown kind, or a mapping.
+        An unknown kind.
+    DefinitionError
+        The mapping does not hold.
     """
-    if kind not in KINDS:
-        raise RequestError(f"No kind {kind!r}; known are {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}")
-    if mapping is not None:
-        raise RequestError(
-            "Mappings are not read here: they come with the importers. Give tables in our own columns."
-        )
-    path = Path(source)
+    kinds = (*KINDS, *list_mappings())
+    if kind not in kinds:
+        raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
+    if mapping is not None or is_postgres(source) or kind in ("spreadsheet", *list_mappings()):
+        foreign = read_foreign(source, kind=kind, mapping=mapping)
+        return _study(foreign.about, foreign.place, foreign.tables, [foreign.notes], foreign.hashes)
+    path = Path(str(source).removeprefix("duckdb:"))
+    kind = "duckdb" if str(source).startswith("duckdb:") else kind
     try:
         if path.is_dir() and kind != "duckdb":
             return _from_folder(path, kind)
@@ -80,6 +91,83 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
         f"{path} is a single file and no DuckDB file. A study is a folder with {path.suffix or '.csv'} files named "
         "after their tables (patients, visits …); give the folder."
     )
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A source of another form: its place, what it says of itself, our tables as yet untyped, hashes, notes."""
+
+    place: Path
+    about: dict[str, str]
+    tables: dict[str, pl.DataFrame]
+    hashes: dict[str, str]
+    notes: pl.DataFrame
+
+
+def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Foreign:
+    """Return our tables from a source of another form, before any value gets its type.
+
+    Parameters
+    ----------
+    source, kind, mapping
+        As for `read_study`; `kind` is "spreadsheet" or a mapping's id, or a mapping is given.
+
+    Raises
+    ------
+    SourceError
+        Nothing in it can be read or mapped.
+    DefinitionError
+        The mapping does not hold.
+    """
+    is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
+    chosen = None if is_plain else load_mapping(mapping or kind)
+    place, read = _source_tables(source, chosen)
+    about, hashes = _about_folder(place) if place.is_dir() else (read.about, {})
+    found = [_note_problem(name, note) for name, note in read.notes]
+    if chosen is None:
+        tables = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
+        found += [_misspelt_problem(name, name, tables) for name in read.tables if name not in tables]
+        wanted = "patients, visits"
+    else:
+        mapped = apply_mapping(read.tables, chosen)
+        tables, wanted = mapped.tables, ", ".join(dict.fromkeys(part.source for part in chosen.tables))
+        found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
+        hashes = hashes | {f"mapping {chosen.id}": json_hash(asdict(chosen))}
+        if chosen.seen == "recalled":
+            message = f"mapping {chosen.id!r} names the source's columns from memory. Check them against your export."
+            found.append(one_problem("", "mapping_recalled", message, severity="warning"))
+    if not tables:
+        raise SourceError(
+            f"{place.name} holds none of the tables that are wanted ({wanted}); it holds "
+            f"{', '.join(read.tables) or 'none of them'}."
+        )
+    return Foreign(place, about, tables, hashes | read.hashes, join_problems(found))
+
+
+def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, SourceTables]:
+    """Return where a study is named after, and the tables of a database, a file or a folder."""
+    if is_postgres(source):
+        wanted = INPUT_TABLES if mapping is None else [part.source for part in mapping.tables]
+        return Path("postgresql"), SourceTables(tables=postgres_tables(str(source), wanted))
+    path = Path(str(source).removeprefix("duckdb:"))
+    if str(source).startswith("duckdb:"):
+        if not path.is_file():
+            raise SourceError(f"There is no file {path.name}. Check the name.")
+        wanted = [] if mapping is None else [part.source for part in mapping.tables]
+        about, tables, _ = duckdb_tables(path, wanted)
+        return path, SourceTables(tables=tables, hashes={path.name: file_hash(path)}, about=about)
+    return path, read_source_files(path)
+
+
+def _note_problem(name: str, note: str) -> pl.DataFrame:
+    return one_problem("", "read_as", f"{name}: {note}.", severity="warning", value=note)
+
+
+def _log_problem(row: dict[str, Any]) -> pl.DataFrame:
+    place = row["source"] if row["column"] is None else f"{row['source']}.{row['column']}"
+    detail = f" ({row['detail']})" if row["detail"] else ""
+    message = f"{place}: {row['what']}, {row['n']} times{detail}."
+    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=row["n"])
 
 
 def _from_folder(folder: Path, kind: str) -> Study:
@@ -116,8 +204,8 @@ def _from_duckdb(path: Path) -> Study:
 
 
 def _study(
-    about: Mapping[str, str], path: Path, raw: Mapping[str, pl.DataFrame], found: list[pl.DataFrame],
-    sources: Mapping[str, str],
+    about: Columns[str, str], path: Path, raw: Columns[str, pl.DataFrame], found: list[pl.DataFrame],
+    sources: Columns[str, str],
 ) -> Study:  # fmt: skip
     tables, problems = type_tables(raw)
     data_kind = next(known for known in DATA_KINDS if known == about.get("data_kind", "observed"))
@@ -143,7 +231,7 @@ def _about_folder(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return _checked_about(str(path), about), {path.name: hashlib.sha256(data).hexdigest()}
 
 
-def _checked_about(place: str, about: Mapping[str, Any]) -> dict[str, str]:
+def _checked_about(place: str, about: Columns[str, Any]) -> dict[str, str]:
     for key, value in about.items():
         if key not in _ABOUT:
             raise SourceError(
@@ -176,7 +264,7 @@ def _table_file(table: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame, str
     return frame, join_problems([]), digest
 
 
-def _misspelt(files: list[Path], raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _misspelt(files: list[Path], raw: Columns[str, pl.DataFrame]) -> pl.DataFrame:
     """Return files whose names look like a table's; others (README, published.csv) are none of ours."""
     candidates = [
         path for path in files
@@ -185,7 +273,7 @@ def _misspelt(files: list[Path], raw: Mapping[str, pl.DataFrame]) -> pl.DataFram
     return join_problems(_misspelt_problem(path.stem, path.name, raw) for path in candidates)
 
 
-def _misspelt_problem(stem: str, name: str, raw: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def _misspelt_problem(stem: str, name: str, raw: Columns[str, pl.DataFrame]) -> pl.DataFrame:
     """Return an error where the table meant is absent, a warning where it is there."""
     meant = get_close_matches(stem.strip().casefold().replace(" ", "_"), INPUT_TABLES, n=1, cutoff=0.8)
     if not meant:

@@ -45,8 +45,8 @@ def _unknown_columns(table: str, present: list[str]) -> pl.DataFrame:
     absent = [name for name in known if name not in present]
     found = []
     for name in present:
-        if name in known or name == "row":
-            continue
+        if name in known or name == "row" or name.removesuffix("_imputed") in known:
+            continue  # "_imputed" flags a date that a mapping completed
         meant = nearest(name.strip(), known)
         if meant in absent and _is_misspelt(name, str(meant)):
             message = (

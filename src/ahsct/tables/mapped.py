@@ -1,0 +1,331 @@
+"""A source's tables through a mapping: ours, and a log of what was dropped, completed or left unmapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping as Tables
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+import polars as pl
+
+from ahsct.errors import SourceError, did_you_mean
+from ahsct.tables.mapping import ColumnMap, Mapping, TableMap
+from ahsct.tables.redcap import prepare_redcap
+from ahsct.tables.sdtm import prepare_sdtm
+
+LOG = {
+    "source": pl.String(),
+    "column": pl.String(),
+    "what": pl.String(),
+    "n": pl.Int64(),
+    "detail": pl.String(),
+}
+_MANY_ROWS = 10_000
+_PICKS = {
+    "first": pl.Expr.first, "last": pl.Expr.last, "min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean,
+    "sum": pl.Expr.sum,
+}  # fmt: skip
+_PARTIAL = {
+    "first": ("-01-01", "-01"),
+    "middle": ("-07-01", "-15"),
+    "last": ("-12-31", None),  # the last day of the month is computed
+}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """`tables`: ours, untyped; `log`: what was dropped, completed, outside a code list, or not mapped."""
+
+    tables: dict[str, pl.DataFrame]
+    log: pl.DataFrame
+
+
+class _Log:
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str | None, str, int, str | None]] = []
+
+    def add(self, source: str, column: str | None, what: str, n: int, detail: str | None = None) -> None:
+        if n:
+            self.rows.append((source, column, what, n, detail))
+
+
+def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mapped:
+    """Return our tables from a source's, as a mapping says.
+
+    Source tables and columns are matched without regard to case. A map whose source table is absent is
+    skipped; columns of a present table that an expression needs must be there.
+
+    Parameters
+    ----------
+    sources
+        The source's tables by name, columns as text or as the format types them.
+    mapping
+        Which become which.
+
+    Returns
+    -------
+    Mapped
+        Untyped tables in the order of the mapping, and the log. Nothing is dropped but what a `drop` rule
+        names; a code outside a list stays as it is (and the check refuses it) unless the mapping says otherwise.
+
+    Raises
+    ------
+    SourceError
+        An expression cannot be run: table, column and reason are named, never a value.
+    """
+    log = _Log()
+    if mapping.prepare != "none":
+        sources = {"sdtm": prepare_sdtm, "redcap": prepare_redcap}[mapping.prepare](sources)
+    tables = {name.casefold(): frame for name, frame in sources.items()}
+    names = {name.casefold(): name for name in sources}
+    absent: dict[str, list[str]] = {}
+    if mapping.absent_columns == "missing":
+        asked = _asked(mapping)
+        absent = {key: _absent(frame, asked.get(key, set())) for key, frame in tables.items()}
+        tables = {
+            key: frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent[key])
+            for key, frame in tables.items()
+        }
+    for rule in mapping.drop:
+        key = rule.source.casefold()
+        if key in tables:
+            hit = (
+                _evaluate(tables[key], rule.where, f"drop ({rule.why})", rule.source)
+                .cast(pl.Boolean)
+                .fill_null(False)
+            )
+            log.add(rule.source, None, "rows dropped", int(hit.sum()), rule.why)
+            tables[key] = tables[key].filter(~hit)
+    made: dict[str, pl.DataFrame] = {}
+    used: dict[str, set[str]] = {}
+    for part in mapping.tables:
+        key = part.source.casefold()
+        if key not in tables:
+            continue
+        frame = _one_map(tables[key], part, log, absent.get(key, []))
+        used.setdefault(key, set()).update(_columns_used(part, tables[key]))
+        made[part.table] = _beside(made[part.table], frame, part.merge_on) if part.table in made else frame
+    for rule in mapping.drop:
+        if rule.source.casefold() in used:
+            frame = tables[rule.source.casefold()]
+            used[rule.source.casefold()] |= _roots(rule.where, frame)
+    for key, frame in tables.items():
+        if key not in used:
+            log.add(names[key], None, "table not mapped", max(frame.height, 1), f"{frame.height} rows")
+            continue
+        for column in frame.columns:
+            is_expected = any(fnmatch(column.casefold(), form.casefold()) for form in mapping.not_reported)
+            if column not in used[key] and not is_expected:
+                n = frame.height - frame[column].null_count()
+                log.add(names[key], column, "column not mapped", n)
+    return Mapped(made, pl.DataFrame(log.rows, schema=LOG, orient="row"))
+
+
+def _asked(mapping: Mapping) -> dict[str, set[str]]:
+    """Return the columns that the expressions of a mapping name, by source table."""
+    asked: dict[str, set[str]] = {}
+    for source, text in (
+        *((rule.source, rule.where) for rule in mapping.drop),
+        *((part.source, text) for part in mapping.tables for text in _expressions(part)),
+    ):
+        try:
+            names = pl.sql_expr(text).meta.root_names()
+        except pl.exceptions.PolarsError:
+            continue  # it is named where it is run
+        asked.setdefault(source.casefold(), set()).update(names)
+    return asked
+
+
+def _absent(frame: pl.DataFrame, asked: set[str]) -> list[str]:
+    has = {name.casefold() for name in frame.columns}
+    return [name for name in sorted(asked) if name.casefold() not in has]
+
+
+def _expressions(part: TableMap) -> list[str]:
+    texts = [part.where] if part.where else []
+    for name in part.columns:
+        column = part.column(name)
+        texts += [column.value, *([column.where] if column.where else [])]
+    return texts
+
+
+def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log, absent: list[str]) -> pl.DataFrame:
+    where = f"{part.source} to {part.table}"
+    if part.where is not None:
+        hit = _evaluate(frame, part.where, where, part.source).cast(pl.Boolean).fill_null(False)
+        frame = frame.filter(hit)
+    made: dict[str, pl.Series] = {}
+    flags: dict[str, pl.Series] = {}
+    for name in part.columns:
+        column = part.column(name)
+        values = _evaluate(frame, column.value, f"{where}.{name}", part.source)
+        is_key = name in (*part.group_by, *part.merge_on)
+        if values.null_count() == len(values) and not is_key and _roots(column.value, frame) <= set(absent):
+            continue  # the source has nothing of it
+        if column.where is not None:
+            hit = _evaluate(frame, column.where, f"{where}.{name}", part.source).cast(pl.Boolean)
+            values = pl.select(pl.when(hit).then(values)).to_series()
+        made[name], flag = _converted(values, column, part.source, name, log)
+        if flag is not None:
+            flags[f"{name}_imputed"] = flag
+    table = pl.DataFrame([values.alias(name) for name, values in (made | flags).items()])
+    if not part.group_by:
+        return table
+    picked = []
+    for name in table.columns:
+        if name not in part.group_by:
+            origin = name.removesuffix("_imputed")
+            pick = part.column(origin).pick if origin in part.columns else "first"
+            picked.append(_PICKS[pick](pl.col(name).drop_nulls()).alias(name))
+    return table.group_by(*part.group_by, maintain_order=True).agg(picked).select(table.columns)
+
+
+def _beside(first: pl.DataFrame, second: pl.DataFrame, merge_on: Iterable[str]) -> pl.DataFrame:
+    """Return two parts of a table below each other, or side by side where they share keys."""
+    keys = list(merge_on)
+    if not keys:
+        return pl.concat([_as_text(first, second), _as_text(second, first)], how="diagonal")
+    first, second = _as_text(first, second), _as_text(second, first)
+    joined = first.join(
+        second,
+        on=keys,
+        how="full",
+        coalesce=True,
+        nulls_equal=True,
+        suffix="_second",
+        maintain_order="left_right",
+    )
+    both = [name for name in second.columns if f"{name}_second" in joined.columns]
+    return joined.with_columns(pl.coalesce(name, f"{name}_second").alias(name) for name in both).drop(
+        f"{name}_second" for name in both
+    )
+
+
+def _as_text(frame: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame in which columns that the other types otherwise are text."""
+    return frame.with_columns(
+        pl.col(name).cast(pl.String)
+        for name in frame.columns
+        if name in other.columns and frame.schema[name] != other.schema[name]
+    )
+
+
+def _evaluate(frame: pl.DataFrame, expression: str, where: str, source: str) -> pl.Series:
+    """Return a SQL expression over the columns of one table (matched without regard to case).
+
+    Where the columns hold few different values (the names of tests), each combination is looked at once.
+    """
+    try:
+        parsed = pl.sql_expr(expression)
+        renamed = _in_asked_case(frame, parsed)
+        is_plain = len(renamed.columns) == 1 and expression.casefold() == renamed.columns[0].casefold()
+        few = renamed if is_plain or renamed.height < _MANY_ROWS else renamed.unique(maintain_order=True)
+        if 10 * few.height < renamed.height:
+            keys = renamed.columns
+            answers = few.with_columns(parsed.alias("_value"))
+            joined = renamed.join(answers, on=keys, how="left", nulls_equal=True, maintain_order="left")
+            values = joined["_value"].alias("value")
+        else:
+            values = renamed.select(parsed.alias("value")).to_series()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        known = ", ".join(frame.columns[:20])
+        raise SourceError(
+            f"The mapping's expression for {where} cannot be run on {source}: {reason}. Its columns: {known}."
+        ) from None
+    return values if len(values) == frame.height else values.new_from_index(0, frame.height)
+
+
+def _in_asked_case(frame: pl.DataFrame, parsed: pl.Expr) -> pl.DataFrame:
+    by_fold = {name.casefold(): name for name in frame.columns}
+    asked = dict.fromkeys(parsed.meta.root_names())
+    absent = [name for name in asked if name.casefold() not in by_fold]
+    if absent:
+        raise pl.exceptions.ColumnNotFoundError(
+            f"there is no column {absent[0]!r}{did_you_mean(absent[0], frame.columns)}"
+        )
+    return frame.select(pl.col(by_fold[name.casefold()]).alias(name) for name in asked) if asked else frame
+
+
+def _roots(expression: str, frame: pl.DataFrame) -> set[str]:
+    by_fold = {name.casefold(): name for name in frame.columns}
+    return {
+        by_fold[name.casefold()]
+        for name in pl.sql_expr(expression).meta.root_names()
+        if name.casefold() in by_fold
+    }
+
+
+def _columns_used(part: TableMap, frame: pl.DataFrame) -> set[str]:
+    return set().union(*(_roots(text, frame) for text in _expressions(part)))
+
+
+def _converted(
+    values: pl.Series, column: ColumnMap, source: str, name: str, log: _Log
+) -> tuple[pl.Series, pl.Series | None]:
+    """Return values in our codes and units, and a flag where dates were completed."""
+    needs_text = column.missing or column.codes or column.date is not None or values.dtype == pl.String
+    if values.null_count() == len(values) or not (needs_text or column.day == "sdtm" or column.times != 1.0):
+        return values, None
+    text = values.cast(pl.String).str.strip_chars()
+    text = text.set(text == "", None)
+    if column.missing:
+        is_code = text.is_in(list(column.missing)) | text.str.strip_suffix(".0").is_in(list(column.missing))
+        log.add(
+            source, name, "coded as missing", int(is_code.fill_null(False).sum()), ", ".join(column.missing)
+        )
+        values, text = values.set(is_code.fill_null(False), None), text.set(is_code.fill_null(False), None)
+    if column.codes:
+        return _decoded(text, column, source, name, log), None
+    if column.date is not None:
+        return _dated(text, column, source, name, log)
+    if column.day == "sdtm":
+        number = values.cast(pl.Float64, strict=False)
+        day = pl.select(pl.when(number > 0).then(number - 1).otherwise(number)).to_series()
+        log.add(source, name, "day 0 in days that have none", int((number == 0).fill_null(False).sum()))
+        return day.cast(pl.Int64, strict=False), None
+    if column.times != 1.0:
+        return values.cast(pl.Float64, strict=False) * column.times, None
+    return (text if values.dtype == pl.String else values), None
+
+
+def _decoded(text: pl.Series, column: ColumnMap, source: str, name: str, log: _Log) -> pl.Series:
+    codes = {code.strip().casefold(): meaning for code, meaning in column.codes.items()}
+    folded = text.str.to_lowercase()
+    found = folded.replace_strict(codes, default=None, return_dtype=pl.String)
+    outside = text.filter(found.is_null() & text.is_not_null())
+    what = "code not in the list, left missing" if column.other == "missing" else "code not in the list, kept"
+    for value, n in outside.value_counts(sort=True).head(20).iter_rows():
+        log.add(source, name, what, n, value)
+    return found if column.other == "missing" else pl.select(pl.coalesce(found, text)).to_series()
+
+
+def _dated(
+    text: pl.Series, column: ColumnMap, source: str, name: str, log: _Log
+) -> tuple[pl.Series, pl.Series | None]:
+    """Return ISO dates as text; what is no date stays as it is, for the check to name."""
+    if column.date != "iso":
+        parsed = text.str.to_date(column.date or "", strict=False).dt.strftime("%Y-%m-%d")
+        return pl.select(pl.coalesce(parsed, text)).to_series(), None
+    day = text.str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
+    is_year, is_month = text.str.contains(r"^\d{4}$"), text.str.contains(r"^\d{4}-\d{2}$")
+    is_partial = (is_year | is_month).fill_null(False)
+    if column.partial == "missing":
+        log.add(source, name, "partial date, left missing", int(is_partial.sum()))
+        kept = pl.select(pl.coalesce(day, pl.when(~is_partial).then(text))).to_series()
+        return kept, None
+    after_year, after_month = _PARTIAL[column.partial]
+    month_day = (
+        text + after_month
+        if after_month is not None
+        else (text + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end().dt.strftime("%Y-%m-%d")
+    )
+    completed = pl.select(
+        pl.coalesce(
+            day, pl.when(is_year).then(text + after_year).when(is_month).then(month_day).otherwise(text)
+        )
+    ).to_series()
+    flag = pl.select(pl.when(is_year).then(pl.lit("M")).when(is_month).then(pl.lit("D"))).to_series()
+    log.add(source, name, f"partial date, completed to the {column.partial} day", int(is_partial.sum()))
+    return completed, flag if is_partial.any() else None

@@ -1,0 +1,165 @@
+"""Mappings: which columns of a source become which of ours, as data that users copy and edit."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from ahsct.definitions.load import build_strictly
+from ahsct.definitions.rules import strictly
+from ahsct.errors import DefinitionError, did_you_mean
+from ahsct.vocabulary import INPUT_TABLES, columns
+
+Pick = Literal["first", "last", "min", "max", "mean", "sum"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnMap:
+    """How one of our columns is made from a source's row.
+
+    `value`: a SQL expression over the source's columns (no subqueries, no files). `codes`: what its values mean,
+    matched without regard to case and blanks; a value outside the list stays as it is and the check refuses it,
+    unless `other = "missing"`. `missing`: values that mean "not known". `times`: factor into our unit. `day`:
+    "sdtm" turns study days without a day 0 into ours. `date`: a strptime format, "iso" for ISO 8601; `partial`:
+    what becomes of "2003" or "2003-05": left missing, or completed (and flagged in `<column>_imputed`: M = month
+    and day, D = day). In a grouped table: `where` keeps only some rows for this column, `pick` chooses among them.
+    """
+
+    value: str
+    codes: dict[str, str] = field(default_factory=dict)
+    other: Literal["keep", "missing"] = "keep"
+    missing: tuple[str, ...] = ()
+    times: float = 1.0
+    day: Literal["as_is", "sdtm"] = "as_is"
+    date: str | None = None
+    partial: Literal["missing", "first", "middle", "last"] = "missing"
+    where: str | None = None
+    pick: Pick = "first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableMap:
+    """One source table that feeds one of ours.
+
+    Without `group_by` each row gives a row. With it (names of our columns) the rows are gathered: one row for
+    each combination, the other columns picked from its rows. Several maps of one table are put below each
+    other, or, with `merge_on`, beside each other: values that are there already stay.
+    """
+
+    table: str
+    source: str
+    columns: dict[str, str | ColumnMap]
+    where: str | None = None
+    group_by: tuple[str, ...] = ()
+    merge_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.table not in INPUT_TABLES:
+            raise DefinitionError(f"no table {self.table!r} of ours.{did_you_mean(self.table, INPUT_TABLES)}")
+        known = columns(self.table)
+        for name in (*self.columns, *self.group_by, *self.merge_on):
+            if name not in known:
+                raise DefinitionError(f"{self.table} has no column {name!r}.{did_you_mean(name, known)}")
+        for name in (*self.group_by, *self.merge_on):
+            if name not in self.columns:
+                raise DefinitionError(
+                    f"{self.table}: group_by and merge_on name {name!r}, which is not mapped."
+                )
+
+    def column(self, name: str) -> ColumnMap:
+        """Return how a column is made; a bare expression stands for a map with nothing else."""
+        found = self.columns[name]
+        return ColumnMap(value=found) if isinstance(found, str) else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropRule:
+    """Rows of a source that are no observations; they are counted and the reason is kept."""
+
+    source: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapping:
+    """A whole mapping.
+
+    `seen` says where the source's names come from; recalled ones must be checked. `absent_columns`: whether a
+    column that a present table lacks is an error, or missing throughout (standards leave many columns optional).
+    `prepare`: "sdtm" first joins supplementary qualifiers (SUPP--) to their parents as columns and adds the table
+    LASTSEEN (USUBJID, LSTDTC, LSTDY): the latest date and study day in any domain; "redcap" splits a flat export
+    into one table per instrument of its data dictionary. `not_reported`: columns that
+    no mapping needs (keys, sequence numbers; "*" stands for any letters): they are left out of the log.
+    """
+
+    schema: Literal[1]
+    id: str
+    title: str
+    seen: Literal["source", "recalled"]
+    tables: tuple[TableMap, ...]
+    drop: tuple[DropRule, ...] = ()
+    absent_columns: Literal["error", "missing"] = "error"
+    prepare: Literal["none", "sdtm", "redcap"] = "none"
+    not_reported: tuple[str, ...] = ()
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tables:
+            raise DefinitionError("a mapping needs one or more tables.")
+
+
+strictly(ColumnMap, TableMap, DropRule, Mapping)
+
+
+def list_mappings() -> list[str]:
+    """Return the ids of the shipped mappings."""
+    folder = files("ahsct.tables") / "mappings"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_mapping(id_or_file: str | Path | dict[str, Any] | Mapping) -> Mapping:
+    """Return a shipped mapping by its id, or a user's own from a TOML file or as the same keys in a dict.
+
+    Raises
+    ------
+    DefinitionError
+        Neither a shipped id nor a readable file; an unknown key, table or column: the nearest name is given.
+    """
+    if isinstance(id_or_file, Mapping):
+        return id_or_file
+    if isinstance(id_or_file, dict):
+        return build_strictly(Mapping, id_or_file, "mapping")
+    text, name = _text(id_or_file)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    return build_strictly(Mapping, data, name)
+
+
+def mapping_text(id_or_file: str | Path) -> str:
+    """Return the TOML text behind a mapping, to save and change."""
+    return _text(id_or_file)[0]
+
+
+def _text(id_or_file: str | Path) -> tuple[str, str]:
+    known = list_mappings()
+    if str(id_or_file) in known:
+        name = f"{id_or_file}.toml"
+        return (files("ahsct.tables") / "mappings" / name).read_text(encoding="utf-8"), name
+    path = Path(id_or_file)
+    if not path.is_file():
+        raise DefinitionError(
+            f"{str(id_or_file)!r} is neither a shipped mapping ({', '.join(known)}) nor a file."
+            f"{did_you_mean(str(id_or_file), known)}"
+        )
+    try:
+        return path.read_text(encoding="utf-8"), path.name
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error

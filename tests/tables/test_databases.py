@@ -1,0 +1,155 @@
+"""DuckDB and PostgreSQL as sources: our names, or a mapping; addresses never stand in a message."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from ahsct import check, load_example, read_study, write_study
+from ahsct.errors import AhsctError, SourceError
+
+MAPPING: dict[str, Any] = {
+    "schema": 1, "id": "clinic", "title": "clinic", "seen": "source",
+    "tables": [
+        {"table": "patients", "source": "Persons", "columns": {"patient_id": "CAST(no AS VARCHAR)"}},
+        {"table": "visits", "source": "scores", "columns": {"patient_id": "CAST(no AS VARCHAR)", "visit_date": "day", "edss": "value"}},
+    ],
+}  # fmt: skip
+
+
+def test_duckdb_through_a_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "clinic.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE persons AS SELECT 7 AS no")
+        connection.execute("CREATE VIEW scores AS SELECT 7 AS no, DATE '2020-02-03' AS day, 2.5 AS value")
+    study = read_study(f"duckdb:{file}", mapping=MAPPING)
+    assert study.study_id == "clinic"
+    assert [str(v) for v in study.table("visits", ["patient_id", "visit_date", "edss"]).row(0)] == [
+        "7",
+        "2020-02-03",
+        "2.5",
+    ]
+    with pytest.raises(SourceError, match="holds none of the tables that are wanted"):
+        read_study(
+            f"duckdb:{file}", mapping=MAPPING | {"tables": [MAPPING["tables"][0] | {"source": "others"}]}
+        )
+    with pytest.raises(SourceError, match="There is no file"):
+        read_study("duckdb:nowhere.duckdb", mapping=MAPPING)
+
+
+def test_duckdb_with_our_names(tmp_path: Path) -> None:
+    study = check(load_example("atkins2016"))
+    write_study(study, tmp_path / "s.duckdb", file_format="duckdb")
+    back = read_study(f"duckdb:{tmp_path / 's.duckdb'}")
+    assert back.tables["visits"].equals(study.tables["visits"])
+
+
+def _binary(name: str) -> str | None:
+    return shutil.which(name) or next(
+        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server of this test alone, on the loopback address; its address holds a password."""
+    initdb, pg_ctl, createdb = _binary("initdb"), _binary("pg_ctl"), _binary("createdb")
+    if initdb is None or pg_ctl is None or createdb is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    folder = tmp_path_factory.mktemp("postgres")
+    (folder / "password").write_text("s3cret\n", encoding="utf-8")
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "postgres", "postgres")
+        shutil.chown(folder / "password", "postgres", "postgres")
+        for parent in [folder, *folder.parents]:
+            if parent.owner() == "root" and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+        as_user = {"user": "postgres", "group": "postgres"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = folder / "data"
+
+    def run(*command: str) -> None:
+        subprocess.run(
+            command, check=True, capture_output=True, env=os.environ | {"PGPASSWORD": "s3cret"}, **as_user
+        )
+
+    run(
+        initdb,
+        "-D",
+        str(data),
+        "-U",
+        "tester",
+        "-A",
+        "scram-sha-256",
+        f"--pwfile={folder / 'password'}",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    )
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    run(pg_ctl, "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
+    try:
+        yield f"postgresql://tester:s3cret@127.0.0.1:{port}/postgres"
+    finally:
+        run(pg_ctl, "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+def _fill(address: str, statements: list[str], frames: dict[str, pl.DataFrame] | None = None) -> None:
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(address) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        for name, frame in (frames or {}).items():
+            cursor.adbc_ingest(name, frame.to_arrow(), mode="replace")
+        connection.commit()
+
+
+def test_postgres_with_our_names_gives_the_same_tables(server: str) -> None:
+    study = check(load_example("atkins2016"))
+    _fill(server, [], {name: frame.drop("row") for name, frame in study.tables.items()})
+    back = read_study(server)
+    for name, frame in study.tables.items():
+        keys = [column for column in frame.columns if column != "row"]
+        assert back.tables[name].select(keys).sort(keys).equals(frame.select(keys).sort(keys)), name
+
+
+def test_postgres_through_a_mapping_with_views_and_odd_types(server: str) -> None:
+    _fill(
+        server,
+        [
+            'DROP TABLE IF EXISTS "Persons" CASCADE',
+            'CREATE TABLE "Persons" (no integer, birth timestamp)',
+            "INSERT INTO \"Persons\" VALUES (7, '1980-01-02 10:00')",
+            "CREATE OR REPLACE VIEW scores AS SELECT 7 AS no, DATE '2020-02-03' AS day, 2.5::numeric(4,1) AS value",
+        ],
+    )
+    study = read_study(server, mapping=MAPPING)
+    assert [str(v) for v in study.table("visits", ["patient_id", "visit_date", "edss"]).row(0)] == [
+        "7",
+        "2020-02-03",
+        "2.5",
+    ]
+    assert study.study_id == "postgresql"
+
+
+def test_no_message_holds_the_address(server: str) -> None:
+    wrong = server.replace("s3cret", "other-pass")
+    for address in (wrong, server.replace("/postgres", "/nowhere"), "postgresql://u:hidden@127.0.0.1:1/x"):
+        with pytest.raises(AhsctError) as caught:
+            read_study(address)
+        text = str(caught.value)
+        assert caught.value.__cause__ is None
+        assert not any(secret in text for secret in ("s3cret", "other-pass", "hidden", "127.0.0.1", "tester"))

@@ -1,0 +1,224 @@
+"""Files that lie, are cut short, are too large, or hold what a spreadsheet would run: a clear error, nothing written."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pyreadstat
+import pytest
+from typer.testing import CliRunner
+
+from ahsct import read_study
+from ahsct.cli.main import app
+from ahsct.errors import AhsctError, SourceError
+from ahsct.tables import spreadsheet
+from ahsct.tables.source_files import read_source_files
+from ahsct.tables.spreadsheet import spreadsheet_csv
+
+
+def transport(path: Path, rows: int = 3) -> bytes:
+    frame = pl.DataFrame({"USUBJID": [str(i) for i in range(rows)], "AVAL": [float(i) for i in range(rows)]})
+    pyreadstat.write_xport(frame, str(path), table_name="DM", file_format_version=5)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "said"),
+    [
+        ("dm.xpt", lambda data: data[:805], "cut short"),
+        ("dm.xpt", lambda data: data[:800], "cannot be read as SAS"),
+        ("dm.xpt", lambda data: b"PK\x03\x04" + data[4:], "no SAS transport file"),
+        ("dm.xpt", lambda data: b"", "no SAS transport file"),
+        ("dm.sas7bdat", lambda data: data, "no SAS data file"),
+        ("dm.parquet", lambda data: data, "cannot be read as Parquet"),
+        ("dm.xlsx", lambda data: data, "no .xlsx file"),
+        ("dm.json", lambda data: data, "no valid JSON|not UTF-8"),
+        ("dm.csv", lambda data: data, "zero bytes"),
+    ],
+)
+def test_a_file_that_is_not_what_its_ending_says(tmp_path: Path, name: str, spoil, said: str) -> None:  # type: ignore[no-untyped-def]
+    data = transport(tmp_path / "good.xpt")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(spoil(data))
+    with pytest.raises(SourceError, match=said):
+        read_source_files(tmp_path / "in")
+
+
+def test_a_zip_bomb_is_refused_by_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "LARGEST_UNPACKED_BYTES", 1_000_000)
+    with zipfile.ZipFile(tmp_path / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("xl/workbook.xml", b"0" * 5_000_000)
+    assert (tmp_path / "bomb.xlsx").stat().st_size < 20_000
+    with pytest.raises(SourceError, match="unpacks to 5,000,000 bytes"):
+        read_source_files(tmp_path / "bomb.xlsx")
+    with zipfile.ZipFile(tmp_path / "other.xlsx", "w") as packed:
+        packed.writestr("word/document.xml", b"x")
+    with pytest.raises(SourceError, match=r"zip file but no \.xlsx"):
+        read_source_files(tmp_path / "other.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"a,b\n1\n", "differ in their number of cells"),
+        (b"a,b\n1,2,3\n", "differ in their number of cells|number of cells"),
+        (b'a,b\n"1,2\n', "quote is not closed|number of cells"),
+        (b"a;a\n1;2\n", "2 columns named 'a'"),
+        ((",".join(f"c{i}" for i in range(10_000)) + "\n").encode(), "10,000 columns"),
+        (b"", "is empty"),
+        (b"day;x\n01.02.2020;1\n", "every number is 12 or less"),
+        (b"day;x\n13.02.2020;1\n02.13.2020;1\n", "some have the day first, others the month"),
+    ],
+)
+def test_spoilt_spreadsheets(data: bytes, said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        spreadsheet_csv("x.csv", data)
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (
+            b"\xef\xbb\xbfid;edss;day\r\n1;3,5;31.12.2010\r\n2;4;01.02.2011\r\n",
+            [("1", "3.5", "2010-12-31"), ("2", "4", "2011-02-01")],
+        ),
+        ("id\tname\n1\tOrléans\n".encode("cp1252"), [("1", "Orléans")]),
+        ("id;name\n1;Zoë\n".encode("utf-16"), [("1", "Zoë")]),
+        (b'sep=;\nid;t\n1;"a;b"\n', [("1", "a;b")]),
+        (b'id,edss\n1,"3,5"\n', [("1", "3,5")]),  # where commas separate, a decimal comma is not guessed
+        (b"id,d\n1,12/31/2010\n2,01/02/2011\n", [("1", "2010-12-31"), ("2", "2011-01-02")]),
+    ],
+)
+def test_dialects_by_hand(data: bytes, rows: list[tuple[str, ...]]) -> None:
+    frame, _ = spreadsheet_csv("x.csv", data)
+    assert frame.rows() == rows
+
+
+def workbook(path: Path, sheets: dict[str, list[list[object]]]) -> None:
+    """Write a workbook by hand: the fewest parts that .xlsx asks for."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    with zipfile.ZipFile(path, "w") as packed:
+        parts = "".join(
+            f'<Override PartName="/xl/worksheets/sheet{i}.xml" ContentType="{kinds}.worksheet+xml"/>'
+            for i in range(1, len(sheets) + 1)
+        )
+        packed.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="{kinds}.sheet.main+xml"/>{parts}</Types>',
+        )
+        packed.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        listed = "".join(
+            f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets, 1)
+        )
+        packed.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
+        )
+        related = "".join(
+            f'<Relationship Id="r{i}" Type="{office}/worksheet" Target="worksheets/sheet{i}.xml"/>'
+            for i in range(1, len(sheets) + 1)
+        )
+        packed.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}/relationships">{related}</Relationships>',
+        )
+        for i, rows in enumerate(sheets.values(), 1):
+            cells = "".join(
+                "<row>"
+                + "".join(
+                    f"<c><v>{cell}</v></c>"
+                    if isinstance(cell, (int, float))
+                    else f'<c t="inlineStr"><is><t>{cell}</t></is></c>'
+                    for cell in row
+                )
+                + "</row>"
+                for row in rows
+            )
+            packed.writestr(
+                f"xl/worksheets/sheet{i}.xml",
+                f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
+            )
+
+
+def test_excel_sheets_are_tables(tmp_path: Path) -> None:
+    workbook(
+        tmp_path / "clinic.xlsx",
+        {
+            "patients": [["patient_id"], ["1"]],
+            "visits": [["patient_id", "visit_day", "edss"], ["1", 0, 3.5], ["1", 90, 4]],
+        },
+    )
+    study = read_study(tmp_path / "clinic.xlsx", kind="spreadsheet")
+    assert study.table("visits", ["patient_id", "visit_day", "edss"]).rows() == [
+        ("1", 0, 3.5),
+        ("1", 90, 4.0),
+    ]
+
+
+def clinic(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "patients.csv").write_text("patient_id;arm\n=1+1;@SUM(A1)\n", encoding="utf-8")
+    (folder / "visits.csv").write_text(
+        "patient_id;visit_day;edss\n=1+1;0;3,5\n=1+1;90;drei\n", encoding="utf-8"
+    )
+    return folder
+
+
+def test_convert_keeps_what_it_cannot_read_and_never_overwrites(tmp_path: Path) -> None:
+    source, out = clinic(tmp_path / "clinic"), tmp_path / "study"
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    run = CliRunner().invoke
+    done = run(
+        app,
+        [
+            "convert",
+            str(source),
+            "--as",
+            "spreadsheet",
+            "--out",
+            str(out),
+            "--log",
+            str(tmp_path / "log.csv"),
+        ],
+    )
+    assert done.exit_code == 0, done.output
+    assert "the check finds 1 errors" in done.output
+    assert "drei" in (out / "visits.csv").read_text(encoding="utf-8")  # kept, for the check to name
+    # a log opened in a spreadsheet runs nothing
+    assert not any(
+        cell.startswith(("=", "@")) for cell in (tmp_path / "log.csv").read_text(encoding="utf-8").split(",")
+    )
+    (out / "mine.txt").write_text("keep me", encoding="utf-8")
+    (out / ".ahsct").unlink(missing_ok=True)
+    for options in (["--out", str(out)], []):
+        again = run(app, ["convert", str(source), "--as", "spreadsheet", *options])
+        assert again.exit_code == 1
+    assert (out / "mine.txt").exists()
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"clinic", "study", "log.csv"}
+
+
+def test_check_reads_other_sources(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["check", str(clinic(tmp_path / "clinic")), "--as", "spreadsheet"])
+    assert done.exit_code == 1
+    assert "wrong_type: 1 in visits.edss" in done.output
+    assert "=1+1" not in done.output  # row numbers, never patients
+
+
+def test_names_inside_a_file_choose_no_path(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x.json").write_text(
+        '{"datasetJSONVersion": "1.1.0", "itemGroupOID": "a", "records": 0, "name": "../../evil", "label": "x", "columns": [], "rows": []}',
+        encoding="utf-8",
+    )
+    with pytest.raises(AhsctError):
+        read_study(tmp_path / "in", kind="spreadsheet")
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}

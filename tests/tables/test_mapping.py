@@ -1,0 +1,167 @@
+"""Mappings: each conversion by hand, what is counted, and what a slip in a mapping says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ahsct import read_study
+from ahsct.errors import DefinitionError, SourceError
+from ahsct.tables.mapped import apply_mapping
+from ahsct.tables.mapping import load_mapping
+
+
+def mapping(*tables: dict[str, Any], drop: list[dict[str, str]] | None = None) -> Any:
+    return load_mapping(
+        {
+            "schema": 1,
+            "id": "test",
+            "title": "test",
+            "seen": "source",
+            "tables": list(tables),
+            "drop": drop or [],
+        }
+    )
+
+
+def one(column: Any, **source: list[Any]) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """Map one column of table X to visits.rater and return its values and the log without 'not mapped'."""
+    mapped = apply_mapping(
+        {"X": pl.DataFrame(source)},
+        mapping({"table": "visits", "source": "x", "columns": {"rater": column}}),
+    )
+    log = mapped.log.filter(~pl.col("what").str.contains("not mapped")).select("what", "n", "detail")
+    return mapped.tables["visits"]["rater"].to_list(), log.rows()
+
+
+def test_expressions_codes_units_days_and_missing() -> None:
+    assert one("LOWER(a) || '!'", A=["X", None]) == (["x!", None], [])
+    assert one({"value": "a", "times": 60.0}, A=["1.5", "2"]) == ([90.0, 120.0], [])
+    assert one({"value": "a", "day": "sdtm"}, A=[-1.0, 1.0, 0.0, None]) == (
+        [-1, 0, 0, None],
+        [("day 0 in days that have none", 1, None)],
+    )
+    assert one({"value": "a", "missing": ["99"]}, A=[3.5, 99.0]) == (
+        [3.5, None],
+        [("coded as missing", 1, "99")],
+    )
+    codes = {"1": "yes", "two": "no"}
+    assert one({"value": "a", "codes": codes}, A=["1", " TWO ", "3", None]) == (
+        ["yes", "no", "3", None],
+        [("code not in the list, kept", 1, "3")],
+    )
+    assert one({"value": "a", "codes": codes, "other": "missing"}, A=["1", "3", "3"])[1] == [
+        ("code not in the list, left missing", 2, "3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("partial", "expected"),
+    [
+        ("missing", [None, None, "2003-05-06", "soon"]),
+        ("first", ["2003-01-01", "2004-02-01", "2003-05-06", "soon"]),
+        ("middle", ["2003-07-01", "2004-02-15", "2003-05-06", "soon"]),
+        ("last", ["2003-12-31", "2004-02-29", "2003-05-06", "soon"]),
+    ],
+)
+def test_partial_dates_are_left_or_completed_and_flagged(partial: str, expected: list[str | None]) -> None:
+    source = pl.DataFrame({"D": ["2003", "2004-02", "2003-05-06T10:11", "soon"]})
+    mapped = apply_mapping(
+        {"X": source},
+        mapping(
+            {
+                "table": "visits",
+                "source": "X",
+                "columns": {"visit_date": {"value": "D", "date": "iso", "partial": partial}},
+            }
+        ),
+    )
+    visits = mapped.tables["visits"]
+    assert visits["visit_date"].to_list() == expected
+    if partial == "missing":
+        assert visits.columns == ["visit_date"]
+    else:
+        assert visits["visit_date_imputed"].to_list() == ["M", "D", None, None]
+    assert mapped.log["n"].to_list() == [2]
+
+
+def test_tests_in_rows_become_columns_and_parts_lie_side_by_side() -> None:
+    qs = pl.DataFrame(
+        {"ID": ["a", "a", "a", "b"], "DY": [1, 1, 85, 1], "T": ["EDSS", "PYR", "EDSS", "EDSS"], "V": ["2.0", "1", "3.0", "9"],
+         "STAT": [None, None, None, "NOT DONE"]}
+    )  # fmt: skip
+    ft = pl.DataFrame({"ID": ["a", "a", "c"], "DY": [1, 1, 1], "V": [5.0, 7.0, 6.0]})
+    keys = {"patient_id": "ID", "visit_day": {"value": "DY", "day": "sdtm"}}
+    grouped = {"group_by": ["patient_id", "visit_day"], "merge_on": ["patient_id", "visit_day"]}
+    made = apply_mapping(
+        {"QS": qs, "FT": ft, "ZZ": pl.DataFrame({"x": [1, 2]})},
+        mapping(
+            {"table": "visits", "source": "QS", **grouped,
+             "columns": keys | {"edss": {"value": "V", "where": "T = 'EDSS'"}, "fs_pyramidal": {"value": "V", "where": "T = 'PYR'"}}},
+            {"table": "visits", "source": "FT", **grouped, "columns": keys | {"t25fw_s": {"value": "V", "pick": "mean"}}},
+            drop=[{"source": "QS", "where": "STAT = 'NOT DONE'", "why": "not done"}],
+        ),
+    )  # fmt: skip
+    assert made.tables["visits"].rows() == [
+        ("a", 0, "2.0", "1", 6.0),
+        ("a", 84, "3.0", None, None),
+        ("c", 0, None, None, 6.0),
+    ]
+    assert made.log.rows() == [
+        ("QS", None, "rows dropped", 1, "not done"),
+        ("ZZ", None, "table not mapped", 2, "2 rows"),
+    ]
+
+
+def test_a_slip_is_named() -> None:
+    with pytest.raises(DefinitionError, match=r"visits has no column 'eds'. Did you mean 'edss'"):
+        mapping({"table": "visits", "source": "X", "columns": {"eds": "A"}})
+    with pytest.raises(DefinitionError, match="no table 'visit' of ours"):
+        mapping({"table": "visit", "source": "X", "columns": {"edss": "A"}})
+    with pytest.raises(
+        SourceError, match=r"expression for x to visits.rater cannot be run on x: there is no column 'B'"
+    ):
+        one("B", A=["1"])
+
+
+@pytest.mark.parametrize(
+    "hostile", ["A; DROP TABLE X", "(SELECT 1)", "read_csv('/etc/hostname')", "A FROM X", "A, B"]
+)
+def test_an_expression_can_only_be_an_expression(hostile: str) -> None:
+    with pytest.raises(SourceError, match="cannot be run"):
+        one(hostile, A=["secret"])
+
+
+def test_a_study_through_a_mapping_file(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "people.csv").write_text("id;kurs;spare\n1;schubförmig;x\n", encoding="utf-8")
+    (tmp_path / "src" / "checks.csv").write_text("id;day;score\n1;0;2,5\n1;90;3\n", encoding="utf-8")
+    (tmp_path / "map.toml").write_text(
+        """
+schema = 1
+id = "own"
+title = "a clinic's own export"
+seen = "source"
+[[tables]]
+table = "patients"
+source = "people"
+columns = { patient_id = "id", ms_course = { value = "kurs", codes = { "schubförmig" = "RRMS" } } }
+[[tables]]
+table = "visits"
+source = "checks"
+columns = { patient_id = "id", visit_day = "day", edss = "score" }
+""",
+        encoding="utf-8",
+    )
+    study = read_study(tmp_path / "src", mapping=tmp_path / "map.toml")
+    assert study.table("visits", ["patient_id", "visit_day", "edss"]).rows() == [
+        ("1", 0, 2.5),
+        ("1", 90, 3.0),
+    ]
+    assert study.table("patients", ["ms_course"]).rows() == [("RRMS",)]
+    messages = study.problems["message"].to_list()
+    assert any("people.spare: column not mapped, 1 times" in message for message in messages)
+    assert set(study.problems["severity"]) == {"warning"}

@@ -1,0 +1,95 @@
+"""REDCap: the 2016 study as a flat export and back; instruments, events, check boxes, codes and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ahsct import check, derive_outcomes, find_problems, load_definition, load_example, read_study
+from ahsct.errors import SourceError
+from ahsct.tables.redcap import CHOICES, FORM, NAME, TYPE, data_dictionary, prepare_redcap, redcap_shape
+from ahsct.vocabulary import INPUT_TABLES
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    study = check(load_example("atkins2016"))
+    folder = tmp_path / "redcap"
+    folder.mkdir()
+    for name, frame in redcap_shape(study.tables).items():
+        frame.write_csv(folder / f"{name}.csv")
+    (folder / "study.toml").write_text(
+        'study_id = "atkins2016"\ndata_kind = "reconstructed"\n', encoding="utf-8"
+    )
+    read = read_study(folder, kind="redcap")
+    assert find_problems(read).filter(pl.col("severity") == "error").is_empty()
+    back = derive_outcomes(check(read), load_definition("atkins2016"))
+    outcomes = derive_outcomes(study, load_definition("atkins2016"))
+    for name in (
+        "events",
+        "confirmations",
+        "time_to_event",
+        "recurrent",
+        "not_evaluable",
+        "flow",
+        "patient_values",
+    ):
+        before, after = getattr(outcomes, name), getattr(back, name)
+        shared = [column for column in before.columns if column not in ("sources", "source_row")]
+        assert after.select(shared).sort(shared).equals(before.select(shared).sort(shared)), name
+
+
+def test_the_shipped_dictionary_covers_every_column_once() -> None:
+    dictionary = data_dictionary()
+    assert dictionary[NAME].is_duplicated().sum() == 0
+    assert set(dictionary[FORM]) == set(INPUT_TABLES)
+    assert dictionary[NAME].str.contains(r"^[a-z][a-z0-9_]*$").all()
+    assert dictionary.filter(pl.col(NAME) == "patients_sex")[CHOICES].item() == "1, F | 2, M | 3, U"
+
+
+def project() -> tuple[pl.DataFrame, pl.DataFrame]:
+    dictionary = pl.DataFrame(
+        [("record_id", "enrolment", "text", None), ("sex", "enrolment", "radio", "0, Male | 1, Female"),
+         ("side", "enrolment", "checkbox", "l, Left | r, Right"), ("score", "visit", "text", None), ("walks", "visit", "yesno", None)],
+        schema=[NAME, FORM, TYPE, CHOICES], orient="row",
+    )  # fmt: skip
+    export = pl.DataFrame(
+        {"record_id": ["1", "1", "1", "2", "2"], "redcap_event_name": ["base_arm_1", "base_arm_1", "m6_arm_1", "base_arm_1", "m6_arm_1"],
+         "redcap_repeat_instrument": ["", "visit", "Visit", None, None], "redcap_repeat_instance": [None, "1", "1", None, None],
+         "sex": ["1", None, None, "Male", None], "side___l": ["1", None, None, "0", None], "side___r": ["1", None, None, "0", None],
+         "score": [None, "3.5", "4", "2", None], "walks": [None, "1", "0", None, None], "enrolment_complete": ["2", None, None, "2", "0"]}
+    )  # fmt: skip
+    return dictionary, export
+
+
+def test_instruments_are_split_and_codes_become_labels() -> None:
+    dictionary, export = project()
+    found = prepare_redcap({"dict": dictionary, "data": export})
+    assert found["enrolment"].select("record_id", "sex", "side").rows() == [
+        ("1", "Female", "Left; Right"),
+        ("2", "Male", None),
+    ]
+    # a row of another instrument, and one in which nothing was filled in, are no visits
+    assert found["visit"].select("record_id", "redcap_event_name", "score", "walks").rows() == [
+        ("1", "base_arm_1", "3.5", "yes"), ("1", "m6_arm_1", "4", "no"), ("2", "base_arm_1", "2", None),
+    ]  # fmt: skip
+
+
+def test_an_instrument_that_nobody_filled_in_is_no_table() -> None:
+    dictionary, export = project()
+    found = prepare_redcap(
+        {
+            "dict": dictionary,
+            "data": export.with_columns(pl.lit(None).alias("score"), pl.lit(None).alias("walks")),
+        }
+    )
+    assert list(found) == ["enrolment"]
+
+
+def test_what_is_missing_is_named() -> None:
+    dictionary, export = project()
+    with pytest.raises(SourceError, match="found 0 and 1"):
+        prepare_redcap({"data": export})
+    with pytest.raises(SourceError, match="data has no column 'record_id'"):
+        prepare_redcap({"dict": dictionary, "data": export.drop("record_id")})

@@ -1,0 +1,32 @@
+"""The Python of every how-to page runs, in an empty folder."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "how-to").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_run(page: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    if not blocks:
+        assert "```" in page.read_text(encoding="utf-8"), "a how-to page shows at least a command"
+        return
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_mapping_of_the_page_is_one() -> None:
+    from ahsct.tables.mapping import load_mapping
+
+    text = next(page for page in PAGES if page.stem == "read-other-sources").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    import tomllib
+
+    assert load_mapping(tomllib.loads(block)).id == "clinic"
