@@ -7,6 +7,12 @@ from ahsct.definitions.composite import (
     Handling,
     MissingAssessments,
 )
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+)
 from ahsct.definitions.definition import (
     BrainVolumeRule,
     Definition,
@@ -19,7 +25,7 @@ from ahsct.definitions.definition import (
     TreatmentDeathRule,
 )
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
-from ahsct.definitions.norms import list_norms, load_norm
+from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
     DisabilityRule,
     MriRule,
@@ -31,8 +37,12 @@ from ahsct.definitions.rules import (
 )
 
 __all__ = [
+    "BRAIN_VOLUME_LOSS",
     "INTERCURRENT_EVENTS",
+    "BrainVolumeLossRule",
     "BrainVolumeRule",
+    "CombinedRule",
+    "ComponentSpec",
     "Definition",
     "DisabilityRule",
     "Endpoint",
@@ -52,6 +62,8 @@ __all__ = [
     "TimeZero",
     "TreatmentDeathRule",
     "definition_text",
+    "healthy_at",
+    "healthy_limit",
     "list_definitions",
     "list_norms",
     "load_definition",
