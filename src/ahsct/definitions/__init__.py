@@ -1,17 +1,17 @@
 """Definitions are data: frozen dataclasses, loaded strictly from TOML files with a source."""
 
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+)
 from ahsct.definitions.composite import (
     INTERCURRENT_EVENTS,
     Endpoint,
     Estimand,
     Handling,
     MissingAssessments,
-)
-from ahsct.definitions.components import (
-    BRAIN_VOLUME_LOSS,
-    BrainVolumeLossRule,
-    CombinedRule,
-    ComponentSpec,
 )
 from ahsct.definitions.definition import (
     BrainVolumeRule,

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ahsct.definitions.norms import list_norms
+import polars as pl
+
+from ahsct.definitions.norms import list_norms, load_norm
 from ahsct.definitions.rules import DisabilityRule, strictly
 from ahsct.errors import DefinitionError, did_you_mean
 
@@ -99,6 +101,15 @@ class BrainVolumeLossRule:
                 f"brain_volume_loss: no norm {self.norm!r}; known are {', '.join(list_norms())}."
                 f"{did_you_mean(self.norm, list_norms())}"
             )
+        if (
+            self.norm is not None
+            and load_norm(self.norm)
+            .select(pl.all_horizontal(pl.col("sd_pct_per_year", "p95_pct_per_year").is_null()).any())
+            .item()
+        ):
+            raise DefinitionError(
+                f"brain_volume_loss: norm {self.norm!r} has a mean but no published spread, so no limit."
+            )
         for limit in (self.max_loss_pct_per_year, self.max_loss_pct):
             if limit is not None and not 0 <= limit < 100:
                 raise DefinitionError(
@@ -122,10 +133,10 @@ def component_names(
     ['relapse', 'mri_activity', 'death', 'edss_worsening', 'edss_improvement', 'edss_pira', 'edss_raw']
     """
     simple: tuple[Literal["relapse", "mri_activity", "death"], ...] = ("relapse", "mri_activity", "death")
-    known = {name: ComponentSpec(name=name, kind=name) for name in simple}
+    known: dict[str, ComponentSpec] = {name: ComponentSpec(name=name, kind=name) for name in simple}
     if has_volume_rule:
         known[BRAIN_VOLUME_LOSS] = ComponentSpec(name=BRAIN_VOLUME_LOSS, kind="brain_volume_loss")
-    measures = [(rule.measure, tuple(_ENDINGS)) for rule in rules]
+    measures: list[tuple[str, tuple[str, ...]]] = [(rule.measure, tuple(_ENDINGS)) for rule in rules]
     measures += [(rule.id, tuple(end for end in _ENDINGS if end != "improvement")) for rule in combined]
     for measure, endings in measures:
         for ending in endings:

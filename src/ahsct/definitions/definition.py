@@ -26,7 +26,6 @@ from ahsct.definitions.rules import (
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
 
-
 _OF_IMPROVEMENT = ("improvement_baseline_visit", "improvement_baseline_scheme")
 
 
@@ -175,7 +174,7 @@ class Definition:
             )
         if len(set(ids)) < len(ids):
             raise DefinitionError(f"an endpoint is named twice: {ids}.")
-        measures = [rule.measure for rule in self.disability]
+        measures: list[str] = [rule.measure for rule in self.disability]
         if len(set(measures)) < len(measures):
             raise DefinitionError(f"two disability rules have the same measure: {measures}.")
         if not 0 < self.conf_level < 1:
@@ -208,7 +207,9 @@ class Definition:
     def _check_combined(self, measures: list[str]) -> None:
         ids = [rule.id for rule in self.combined]
         if len({*ids, *measures}) < len(ids) + len(measures):
-            raise DefinitionError(f"a combined rule needs an id of its own: {ids} beside measures {measures}.")
+            raise DefinitionError(
+                f"a combined rule needs an id of its own: {ids} beside measures {measures}."
+            )
         for rule in self.combined:
             for measure in rule.measures:
                 if measure not in measures:
@@ -225,14 +226,14 @@ class Definition:
         first, *others = (asdict(self.disability_rule(measure)) for measure in combined.measures)
         if first["worsening_baseline_scheme"] != "fixed":
             raise DefinitionError(
-                f"combined rule {combined.id!r}: confirmed_by = \"any_measure\" needs worsening_baseline_scheme = "
+                f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs worsening_baseline_scheme = '
                 f'"fixed", not {first["worsening_baseline_scheme"]!r}: a moved baseline belongs to one measure.'
             )
         for other in others:
             differ = [name for name in first if name not in own and first[name] != other[name]]
             if differ:
                 raise DefinitionError(
-                    f"combined rule {combined.id!r}: confirmed_by = \"any_measure\" needs rules that agree in all "
+                    f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs rules that agree in all '
                     f"but the threshold; {other['measure']} differs from {first['measure']} in {', '.join(differ)}."
                 )
 

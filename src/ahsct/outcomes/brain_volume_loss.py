@@ -96,12 +96,13 @@ def judge_volumes(
         ),
         window=replace(window, if_missing="not_evaluable"),
     ).join(ages, on="patient_id", how="inner", maintain_order="left")
+    norm = None if rule.norm is None else load_norm(rule.norm)
     rows = [
         row
         for patient, first, zero, age in picked.select(
             "patient_id", "day", "time_zero_day", "age"
         ).iter_rows()
-        for row in _judged(patient, first, zero, age, volumes[patient], rule)
+        for row in _judged(patient, first, zero, age, volumes[patient], rule, norm)
     ]
     return pl.DataFrame(rows, schema=_VOLUMES, orient="row").sort("patient_id", "day")
 
@@ -173,6 +174,7 @@ def _judged(
     age: float | None,
     volumes: dict[int, Volume],
     rule: BrainVolumeLossRule,
+    norm: pl.DataFrame | None,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of one patient; `first` is the re-baseline, in days from time zero, `age` that on time zero."""
     start = volumes[first + zero]
@@ -186,18 +188,16 @@ def _judged(
         elif is_comparable:
             total = 100 * (1 - volume.ratio / start.ratio)
             loss = total if rule.criterion == "fixed" else total / years
-            limit = _limit(rule, None if age is None else age + (first + day) / 2 / DAYS_PER_YEAR)
+            limit = _limit(rule, norm, None if age is None else age + (first + day) / 2 / DAYS_PER_YEAR)
             if limit is not None and day - first >= rule.min_interval_days:
                 is_loss = loss > limit + _ROUNDING
         yield patient, day, first, is_comparable, loss, limit, is_loss, volume.row, start.row
 
 
-def _limit(rule: BrainVolumeLossRule, age: float | None) -> float | None:
+def _limit(rule: BrainVolumeLossRule, norm: pl.DataFrame | None, age: float | None) -> float | None:
     """Return the greatest loss that is no event, positive; None where the norm says nothing of this age."""
-    if rule.criterion != "age_norm":
+    if norm is None:
         return rule.max_loss_pct if rule.criterion == "fixed" else rule.max_loss_pct_per_year
-    assert rule.norm is not None
-    norm = load_norm(rule.norm)
     if age is None and norm["age_years"].null_count() == 0:
         return None
     healthy = healthy_at(norm, 0.0 if age is None else age)
