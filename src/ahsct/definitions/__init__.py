@@ -24,15 +24,14 @@ from ahsct.definitions.definition import (
     TimeZero,
     TreatmentDeathRule,
 )
+from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RebaselineWindow,
     RelapseRule,
-    ThresholdStep,
     rule_hash,
 )
 

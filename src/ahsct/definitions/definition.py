@@ -14,9 +14,9 @@ from ahsct.definitions.components import (
     component_names,
 )
 from ahsct.definitions.composite import Endpoint, Estimand
+from ahsct.definitions.disability_rule import DisabilityRule
 from ahsct.definitions.norms import list_norms
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RelapseRule,
