@@ -94,7 +94,7 @@ def _all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFr
     found = [
         derive_disability(own, context.known_relapses, rule=rule)
         for rule, own in rules
-        if rule.measure in own.columns
+        if rule.column in own.columns
     ]
     volume_rule = definition.brain_volume_loss
     losses = (
