@@ -13,11 +13,12 @@ from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
 from ahsct.estimates.rows import results_frame
-from ahsct.outcomes.intercurrent import handled_as, label_of
+from ahsct.outcomes.intercurrent import handled_as
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
 _COMPOSITE = "composite"
+ANY_EVENT = "any_event"  # the term of an incidence that takes all causes together that do not compete
 _KEY = ("arm", "endpoint", "estimand", "component")
 
 
@@ -42,7 +43,9 @@ def endpoint_rows(arms: list[Arm], definition: Definition) -> tuple[list[pl.Data
     curves = pl.concat([empty(CURVE), *(group.curve for group in groups.values())])
     composites = curves.filter(pl.col("component") == _COMPOSITE)
     ever = [_ever(group) for group in groups.values()]
-    return [_milestones(curves, groups, definition), _medians(composites, groups), *ever], [curves]
+    any_event = pl.concat([empty(CURVE), *_any_event_curves(groups, definition)])
+    rows = [_milestones(curves, groups, definition), _milestones(any_event, groups, definition, only=ANY_EVENT)]
+    return [*rows, _medians(composites, groups), *ever], [curves]
 
 
 def milestone_days(definition: Definition) -> list[int]:
@@ -86,17 +89,41 @@ def _curve(
 ) -> pl.DataFrame:
     if competing := handled_as(estimand, "competing"):
         # each component and each competing event has a curve, also where nobody had it: zero seen is a result
-        causes = dict.fromkeys([*components, *(f"competing_{label_of(event)}" for event in competing)])
+        causes = dict.fromkeys([*components, *(f"competing_{event}" for event in competing)])
         return aalen_johansen(rows, causes=list(causes), conf_level=definition.conf_level)
     return kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
 
 
+def _any_event_curves(
+    groups: Mapping[tuple[str, ...], _Group], definition: Definition
+) -> Iterator[pl.DataFrame]:
+    """Yield the cumulative incidences of composites with the causes that do not compete taken as one.
+
+    They are curves of their own: beside those of the single causes each event would be counted twice.
+    """
+    for key, group in groups.items():
+        competing = [f"competing_{event}" for event in handled_as(group.estimand, "competing")]
+        if key[-1] != _COMPOSITE or not competing:
+            continue
+        is_any = pl.col("is_event") & ~pl.col("cause").is_in(competing).fill_null(False)
+        rows = group.rows.with_columns(
+            pl.when(is_any).then(pl.lit(ANY_EVENT)).otherwise("cause").alias("cause")
+        )
+        yield aalen_johansen(rows, causes=[ANY_EVENT, *competing], conf_level=definition.conf_level)
+
+
 def _milestones(
-    curves: pl.DataFrame, groups: Mapping[tuple[str, ...], _Group], definition: Definition
+    curves: pl.DataFrame,
+    groups: Mapping[tuple[str, ...], _Group],
+    definition: Definition,
+    *,
+    only: str | None = None,
 ) -> pl.DataFrame:
     by_group: dict[tuple[str, ...], list[dict[str, Any]]] = {key: [] for key in groups}
     for day in milestone_days(definition):
         for row in milestone(curves, at_years=day / DAYS_PER_YEAR).iter_rows(named=True):
+            if only is not None and row["term"] != only:
+                continue
             key = tuple(row[name] for name in _KEY)
             time = groups[key].rows.filter("is_event")["time_day"]
             soon = int(((time > day) & (time <= day + _SOON_AFTER_DAYS)).sum())
