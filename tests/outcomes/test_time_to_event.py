@@ -326,7 +326,9 @@ def test_delayed_entry_starts_at_the_rebaseline_scan(build: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("handling", "cause"), [("event", "treatment_death"), ("competing", "competing_treatment_death")])
+@pytest.mark.parametrize(
+    ("handling", "cause"), [("event", "treatment_death"), ("competing", "competing_treatment_death")]
+)
 def test_a_death_before_a_late_start_of_risk_is_one_among_all(build: Any, handling: str, cause: str) -> None:
     """Of a (dies on day 30, no re-baseline) and b to d (scans on days 100 and 400): 3 of 4 are free at day 400."""
     ids = ("a", "b", "c", "d")
