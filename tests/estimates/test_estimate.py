@@ -219,7 +219,12 @@ def test_competing_deaths_give_cumulative_incidence() -> None:
         endpoints__relapse_free_survival__estimands=["everyone_counted"],
         endpoints__mri_activity_free_survival__estimands=["everyone_counted"],
     )
-    days = {"a": (1000, "relapse"), "b": (1461, None), "c": (1461, None), "e": (50, "competing_treatment_death")}
+    days = {
+        "a": (1000, "relapse"),
+        "b": (1461, None),
+        "c": (1461, None),
+        "e": (50, "competing_treatment_death"),
+    }
     estimates = estimate_outcomes(
         study(), outcomes(**split([*FIVE, *activity("everyone_counted", days)])), definition
     )
@@ -259,7 +264,9 @@ def test_any_event_sums_the_components_where_deaths_compete() -> None:
         study(), outcomes(**split([*FIVE, *activity("everyone_counted", days)])), definition
     )
     found = {
-        term: find(estimates, "activity_free_survival", statistic="cumulative_incidence", term=term)[0]["estimate"]
+        term: find(estimates, "activity_free_survival", statistic="cumulative_incidence", term=term)[0][
+            "estimate"
+        ]
         for term in ("any_event", "relapse", "mri_activity", "competing_treatment_death")
     }
     assert found["any_event"] == pytest.approx(7 / 18, rel=1e-12)
