@@ -176,7 +176,7 @@ def test_in_neda4_a_patient_with_too_few_volumes_leaves_with_and_without_an_even
     )
     assert rows(made, definition(build, "relapse", "brain_volume_loss")) == {
         "a": (545, 910, True),
-        "b": (0, 300, True),  # no volume was judged before day 300
+        "b": (180, 300, True),
         "d": TOO_FEW,
         "f": (910, 910, False),
         "x": (0, 60, True),

@@ -8,7 +8,14 @@ from typing import Literal, NamedTuple, get_args
 
 import polars as pl
 
-from ahsct.definitions import CombinedRule, ComponentSpec, Definition, DisabilityRule, RebaselineWindow
+from ahsct.definitions import (
+    BRAIN_VOLUME_LOSS,
+    CombinedRule,
+    ComponentSpec,
+    Definition,
+    DisabilityRule,
+    RebaselineWindow,
+)
 from ahsct.outcomes.brain_volume_loss import judge_volumes
 from ahsct.outcomes.combined import as_one_rule, combined_visits
 from ahsct.outcomes.disability import baselines
@@ -156,9 +163,8 @@ def _assessed_days(context: Context, component: ComponentSpec) -> pl.DataFrame:
         since_zero = pl.col("scan_day") - pl.col("time_zero_day")
     elif component.kind == "brain_volume_loss":
         assert context.volumes is not None
-        table = context.volumes.filter(
-            pl.col("is_loss").is_not_null() & (pl.col("day") > pl.col("rebaseline_day"))
-        )
+        # the re-baseline volume is free of loss since itself
+        table = context.volumes.filter(pl.col("is_loss").is_not_null())
     else:
         rule = disability_of(component, context.definition)
         visits = context.visits_with(rule.measure)
@@ -274,8 +280,8 @@ def _lacking_data(
     if component.kind in CONTINUOUS:
         return reasons
     if component.kind == "brain_volume_loss":
-        reasons.append(_too_few_volumes(context))
-    elif component.kind == "disability":
+        return [*reasons, *_too_few_volumes(context)]
+    if component.kind == "disability":
         rule = disability_of(component, definition)
         visits = context.visits_with(rule.measure)
         if rule.column in visits.columns:
@@ -289,17 +295,20 @@ def _lacking_data(
     return reasons
 
 
-def _too_few_volumes(context: Context) -> tuple[str, pl.Expr, Since]:
-    rule, volumes = context.definition.brain_volume_loss, context.volumes
+def _too_few_volumes(context: Context) -> list[tuple[str, pl.Expr, Since]]:
+    definition, volumes = context.definition, context.volumes
+    rule = definition.brain_volume_loss
     assert rule is not None
     assert volumes is not None
     later = volumes.filter(pl.col("is_comparable") & (pl.col("day") > pl.col("rebaseline_day")))
     enough = later.filter(pl.len().over("patient_id") >= rule.min_volumes_n)
-    return (
-        f"fewer than {rule.min_volumes_n} comparable brain volumes after the re-baseline",
-        ~_among(enough),
-        "follow_up",
-    )
+    judged = later.filter(pl.col("is_loss").is_not_null())
+    few = f"fewer than {rule.min_volumes_n} comparable brain volumes after the re-baseline"
+    component = definition.components[BRAIN_VOLUME_LOSS]
+    return [
+        (few, ~_among(enough), "follow_up"),
+        (f"no {_needed_after_zero(component, definition)}", ~_among(judged), "follow_up"),
+    ]
 
 
 def needs_rebaseline(component: ComponentSpec, definition: Definition) -> bool:
