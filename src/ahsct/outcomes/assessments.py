@@ -288,7 +288,9 @@ def _lacking_data(
             with_baseline = baselines(visits, rule, relapses=context.known_relapses).filter(
                 (pl.col("direction") == component.direction) & pl.col("baseline_day").is_not_null()
             )
-            is_late = getattr(rule, f"{component.direction}_baseline_visit") == "rebaseline"
+            combined = definition.combined_rule(rule.measure)
+            asked = definition.disability_rule(combined.measures[0]) if combined else rule
+            is_late = getattr(asked, f"{component.direction}_baseline_visit") == "rebaseline"
             since: Since = "rebaseline" if is_late else "baseline"
             reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline), since))
     reasons.append((f"no {_needed_after_zero(component, definition)}", ~_among(days), "follow_up"))
