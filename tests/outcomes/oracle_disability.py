@@ -174,6 +174,7 @@ class Patient:
         windows = [v for v in later if self.in_any(onset, v, way)]
         decider = next((v for v in windows if self.confirming(v)), None)
         closes = max(period + late for period, (_, late) in rule.periods_of(way))
+        closes = closes if closes == math.inf else math.floor(closes)  # the last whole day
         if decider is not None:
             return ("event", decider) if self.all_hold(onset, decider, base, way) else ("reverted", None)
         within = [v for v in later if v.day - onset.day <= closes]

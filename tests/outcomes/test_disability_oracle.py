@@ -37,7 +37,7 @@ FIFTH = [(0, 0.2, "fraction")]
 LEAST = [(0, 0.2, "fraction", 4.0)]  # the smaller of 4 points and 20 %
 BASELINES = ["first", "screening", "last_before_mobilisation", "last_before_time_zero", "rebaseline"]
 REASONS = ["unconfirmed", "not_sustained", "near_relapse", "reverted", "before_start", "follow_up_too_short",
-           "not_persistent", "other_kind", "earlier_event", "superseded"]  # fmt: skip
+           "not_persistent", "other_kind", "earlier_event"]  # fmt: skip
 SCHEMES = ["fixed", "roving_up", "roving_down", "roving", "after_relapse"]
 PAIRS = [(0, 0), (0, 0), (30, 0), (90, 30), (0, 30)]
 
@@ -67,7 +67,7 @@ def random_rule(r: random.Random) -> DisabilityRule:
     confirmed_by = r.choice(["threshold", "threshold", "at_or_above_event", "monotonic"])
     schemes = worsening[1], improvement[1]
     relapses = "none" if "after_relapse" in schemes else r.choice(
-        ["none", "none", "recovered", "next_visit", "next_visit_if_changed"]
+        ["none", "none", "recovered", *["next_visit", "next_visit_if_changed"] * 2]
     )  # fmt: skip
     is_roving = any(scheme.startswith("roving") for scheme in schemes)
     periods = r.choice([(84,), (168,), (84, 168), (168, 84), (0,), (28, 365, 90)])
@@ -175,7 +175,7 @@ def random_patient(r: random.Random, rule: DisabilityRule, name: str):
                        "rebaseline_day": context[2]})  # fmt: skip
     onsets = days if 0.06 < kind < 0.09 else [
         r.choice(days) + r.choice([-91, -90, -31, -30, -29, -1, 0, 1, 29, 30, 31, 90, 95])
-        for _ in range(r.choice([0, 0, 0, 1, 2, 4]))
+        for _ in range(r.choice([0, 0, 1, 2, 4]))
     ]  # fmt: skip
     relapses = [{"patient_id": name, "onset_day": o, "end_day": r.choice([None, o, o + 20, o + 45]), "row": i + 1}
                 for i, o in enumerate(onsets)]  # fmt: skip
@@ -271,10 +271,9 @@ def check_cohort(seed: int, n_patients: int) -> list[str]:
     return [row[-1] or row[-3] or "improvement" for row in rows_of(found)]
 
 
-@pytest.mark.parametrize("few_visits", [-1, 20_000], ids=["compiled", "plain"])
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize(("few_visits", "block"), [(-1, 0), (-1, 1), (-1, 2), (20_000, 3)])
 def test_search_equals_the_independent_search(block: int, few_visits: int, monkeypatch) -> None:
-    monkeypatch.setattr(disability_search, "FEW_VISITS", few_visits)
+    monkeypatch.setattr(disability_search, "FEW_VISITS", few_visits)  # compiled, or as plain Python
     seen = Counter(what for seed in range(40) for what in check_cohort(1000 * block + seed, n_patients=20))
     assert all(seen[label] for label in ("RAW", "PIRA", "undefined", "improvement")), seen  # none unseen
     assert all(seen[reason] for reason in REASONS), seen
