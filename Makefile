@@ -17,7 +17,7 @@ test: .venv/.dev  ## lint, types and the quick set of tests
 	$(BIN)/python -m pytest -n auto
 
 test-peers: .venv/.dev .venv-peers/.peers  ## compare with the peer event detector, in an environment of its own (minutes)
-	$(BIN)/python -m pytest -n auto tests/peers
+	$(BIN)/python -m pytest -n auto tests/peers/compare_msprog.py tests/peers/compare_oracle.py
 
 bench: .venv/.dev  ## print the benchmarks; asserts nothing
 	$(BIN)/python benchmarks/run.py

@@ -20,7 +20,7 @@ from typing import Any
 
 INF = float("inf")
 DELTAS = {
-    "tenth": lambda value: value / 8,
+    "eighth": lambda value: value / 8,
     "three": lambda value: 3.0,
     "half_steps": lambda value: 1.0 if value < 6 else 0.5,
 }
@@ -48,7 +48,7 @@ def arguments(c: Chance) -> dict[str, Any]:
     falls = outcome == "sdmt"
     if outcome == "custom":
         given["worsening"] = c.of("increase", "decrease")
-        given["delta_fun"] = c.of("tenth", "three")
+        given["delta_fun"] = c.of("eighth", "three")
         falls = given["worsening"] == "decrease"
     elif outcome == "edss":
         given["delta_fun"] = c.of(None, None, None, "half_steps")

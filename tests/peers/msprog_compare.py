@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tests.peers.msprog_cases import call_arguments
+from tests.peers.msprog_cases import call_arguments, case, digest
 
 from ahsct.definitions import DisabilityRule, vary
 from ahsct.outcomes import derive_disability, disability_rule_from_msprog
@@ -82,3 +86,44 @@ def our_events(made: dict[str, Any], rule: DisabilityRule) -> dict[str, list[dic
                 }
         answer[row["patient_id"]].append(event)
     return answer
+
+
+def compare(recorded: Path) -> Iterator[tuple[dict[str, Any], str, Any, Any, Any]]:
+    """Yield arguments, patient, the peer's events (None where it stops), ours with its habits, and ours."""
+    for line in gzip.decompress(recorded.read_bytes()).splitlines():
+        record = json.loads(line)
+        made = case(record["seed"], record["n_patients"])
+        assert digest(made) == record["digest"], "the made-up patients are not those recorded"
+        rule = rule_of(made["arguments"])
+        like, sound = our_events(made, as_peer(rule)), our_events(made, rule)
+        for patient, theirs in record["found"].items():
+            yield made["arguments"], patient, theirs, like[patient], sound[patient]
+
+
+def may_repeat(given: dict[str, Any]) -> bool:
+    """Tell whether defect 7 or 16 can touch such a call: an event that leaves the baseline where it was, and is not the last."""
+    is_wanted_kind = given["event"] in ("firstPIRA", "firstRAW", "multiple")
+    is_held_up = not given["check_intermediate"]
+    return given["baseline"] != "roving" and (is_wanted_kind or is_held_up)
+
+
+def check(recorded: Path, *, at_least: int) -> None:
+    """Assert that ours are the peer's events, and count."""
+    n = n_stopped = n_events = n_repeated = 0
+    for given, patient, theirs, like, sound in compare(recorded):
+        n += 1
+        if theirs is None:
+            n_stopped += 1  # defect 1
+            continue
+        assert like == theirs, (given, patient)
+        if not may_repeat(given):
+            assert sound == theirs, (given, patient)
+        n_events += len(theirs)
+        n_repeated += sound != theirs
+    print(
+        f"{n} patients: {n_events} events equal; the peer stops on {n_stopped}, repeats a plateau in {n_repeated}"
+    )
+    assert n >= at_least
+    assert n_events > 0.5 * n
+    assert 0 < n_repeated < 0.15 * n
+    assert n_stopped < 0.03 * n

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import gzip
 import io
 import json
 import sys
@@ -14,15 +15,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from msprog_cases import call_arguments, case, digest
-from pymsprog import MSprog
-
+# what this environment has is imported where it is used: the other one reads this file too
 NAMES = ("event_type", "CDW_type", "date", "value", "bl_date", "bl_value", "sust_days", "sust_last")
 
 
 def events_of(patients: list[dict[str, Any]], given: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Return each patient's events as plain values."""
+    import pandas as pd
+    from msprog_cases import call_arguments
+    from pymsprog import MSprog
+
     visits = pd.DataFrame(
         [[p["id"], *row] for p in patients for row in p["visits"]],
         columns=["id", "date", "score", "other", "validconf"],
@@ -47,6 +49,8 @@ def events_of(patients: list[dict[str, Any]], given: dict[str, Any]) -> dict[str
 
 def run(made: dict[str, Any]) -> dict[str, Any]:
     """Run one case; where the peer stops, patient by patient: None marks those on whom it stops."""
+    from msprog_cases import digest
+
     patients, given = made["patients"], made["arguments"]
     try:
         found: dict[str, Any] = dict(events_of(patients, given))
@@ -62,10 +66,14 @@ def run(made: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Write one line of JSON per case."""
+    from msprog_cases import case
+
     out, (first, n_cases, n_patients) = Path(sys.argv[1]), map(int, sys.argv[2:5])
-    with out.open("w", encoding="utf-8") as file:
-        for seed in range(first, first + n_cases):
-            file.write(json.dumps(run(case(seed, n_patients)), separators=(",", ":")) + "\n")
+    lines = [
+        json.dumps(run(case(seed, n_patients)), separators=(",", ":"))
+        for seed in range(first, first + n_cases)
+    ]
+    out.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode(), mtime=0))
 
 
 if __name__ == "__main__":
