@@ -169,6 +169,12 @@ def test_percentages_without_a_common_reference_are_not_compared(build: Any) -> 
     assert found == {"a": (545, 910, True), "p": TOO_FEW, "q": TOO_FEW}
 
 
+def test_a_volume_that_cannot_be_judged_is_no_assessment(build: Any) -> None:
+    """The volume of day 1200 refers to nothing, so the patient is known to be free of loss up to day 910 only."""
+    stops = [(180, 0.0, 180), (545, -0.1, 180), (910, -0.2, 180), (1200, -0.3, None)]
+    assert rows(study(build, {"a": stops}), definition(build)) == {"a": (910, 910, False)}
+
+
 def test_in_neda4_a_patient_with_too_few_volumes_leaves_with_and_without_an_event(build: Any) -> None:
     """Of a, b, d, f: relapses in b (day 300) and d (day 300); d has one volume. x died on day 60 and stays."""
     made = study(

@@ -126,6 +126,14 @@ def test_all_share_the_last_baseline_visit_at_which_all_were_taken(build: Any) -
     assert events.filter(pl.col("measure") == "edss_plus").is_empty()
 
 
+def test_with_any_measure_counting_starts_at_the_earliest_baseline(build: Any) -> None:
+    """Baselines at the first visit: EDSS on day -60, the walk on day 200, where the EDSS is already worse."""
+    courses: Courses = {"a": ([3.0, 4.0, 4.0, 4.0, 4.0], [None, 5.0, 5.0, 5.0, 5.0])}
+    first = {"worsening_baseline_visit": "first", "improvement_baseline_visit": "first"}
+    asked = definition(build, edss=first, confirmed_by="any_measure", assessed_when="any_measured")
+    assert rows(study(build, courses), asked) == {"a": (0, 200, True)}
+
+
 def test_labels_of_the_combination(build: Any) -> None:
     """A relapse on day 350 makes what a and b have on day 400 RAW; b's own walk on day 600 is PIRA."""
     relapses = build.rows("patient_id onset_day", ("a", 350), ("b", 350))
