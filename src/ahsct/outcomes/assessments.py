@@ -31,7 +31,8 @@ _SINCE = get_args(Since)
 class Assessment(NamedTuple):
     """How one component was assessed.
 
-    `days` [days from time zero, > 0]: `patient_id`, `day`, sorted; empty for what is known continuously.
+    `days` [days from time zero, > 0]: `patient_id`, `day`, `is_scheduled` (not known to be otherwise),
+    sorted; empty for what is known continuously.
     `lacking`: `patient_id`, `reason`, `since` of those in whom it cannot be evaluated: since "baseline" for
     what was unknown from the start, "rebaseline" or "follow_up" for an assessment that never came.
     `study_lacks`: why nobody can.
@@ -156,7 +157,10 @@ def rebaseline_column(component: ComponentSpec) -> str:
 
 def _assessed_days(context: Context, component: ComponentSpec) -> pl.DataFrame:
     if component.kind in CONTINUOUS:
-        return pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64()})
+        return pl.DataFrame(
+            schema={"patient_id": pl.String(), "day": pl.Int64(), "is_scheduled": pl.Boolean()}
+        )
+    is_scheduled = pl.lit(True)
     since_zero = pl.col("day")
     if component.kind == "mri_activity":
         table = context.scans.filter(pl.col("is_counted") & (pl.col("status") != "not_assessed"))
@@ -170,10 +174,13 @@ def _assessed_days(context: Context, component: ComponentSpec) -> pl.DataFrame:
         visits = context.visits_with(rule.measure)
         table = visits.drop_nulls(rule.column) if rule.column in visits.columns else visits.clear()
         since_zero = pl.col("visit_day") - pl.col("time_zero_day")
+        if "visit_type" in table.columns:
+            is_scheduled = ~pl.col("visit_type").is_in(["unscheduled", "relapse"]).fill_null(False)
     return (
-        table.select("patient_id", since_zero.alias("day"))
+        table.select("patient_id", since_zero.alias("day"), is_scheduled.alias("is_scheduled"))
         .filter(pl.col("day") > 0)
-        .unique()
+        .group_by("patient_id", "day")
+        .agg(pl.col("is_scheduled").any())
         .sort("patient_id", "day")
     )
 

@@ -60,20 +60,14 @@ def combined_visits(
         ).frame.with_columns(pl.col("value").alias(name))
         for name in taken
     }
-    days = (
-        pl.concat([part.select(*_KEY, "row", "can_confirm", "is_screening") for part in parts.values()])
-        if parts
-        else pl.DataFrame(schema=dict.fromkeys([*_KEY, "row", "can_confirm", "is_screening"], pl.Int64()))
-    )
+    none = pl.DataFrame(schema=dict.fromkeys([*_KEY, "row", "can_confirm"], pl.Int64()))
+    days = pl.concat([none] if not parts else [part.select(none.columns) for part in parts.values()])
     table = (
         days.group_by(*_KEY, maintain_order=True)
-        .agg(
-            pl.col("row").min(),
-            pl.col("can_confirm").all(),
-            pl.when(pl.col("is_screening").any()).then(pl.lit("screening")).alias("visit_type"),
-        )
+        .agg(pl.col("row").min(), pl.col("can_confirm").all())
         .sort(_KEY)
         .cast({"patient_id": pl.String})
+        .join(_visit_types(visits), on=_KEY, how="left", maintain_order="left")
     )
     for name, part in parts.items():
         table = table.join(part.select(*_KEY, name), on=_KEY, how="left", maintain_order="left")
@@ -99,6 +93,18 @@ def combined_visits(
     return table.with_columns(
         pl.when(is_worse.fill_null(False)).then(1.0).when(is_known).then(0.0).alias(rule.id)
     ).select(*_KEY, "row", "can_confirm", "visit_type", *context, rule.id)
+
+
+def _visit_types(visits: pl.DataFrame) -> pl.DataFrame:
+    """Return what kind of visit each day was: the one that says most where it has several rows."""
+    kind = pl.col("visit_type") if "visit_type" in visits.columns else pl.lit(None, dtype=pl.String)
+    known = kind.fill_null("scheduled").alias("visit_type")
+    places = {"screening": 0, "scheduled": 1, "unscheduled": 2, "relapse": 3}
+    return (
+        visits.select(pl.col("patient_id").cast(pl.String), "visit_day", known)
+        .sort(*_KEY, pl.col("visit_type").replace_strict(places, default=1, return_dtype=pl.Int64))
+        .unique(_KEY, keep="first", maintain_order=True)
+    )
 
 
 def _with_flags(
