@@ -209,7 +209,8 @@ def test_an_own_measure_is_a_component_like_any_other(build: Any) -> None:
         ({"id": "edss"}, "id of its own"),
         ({"confirmed_by": "any_measure", "walk": {"confirmation_periods_days": [84]}}, "differs from edss"),
         ({"walk": {"unconfirmed_at_end": "event"}}, "differs from edss in unconfirmed_at_end"),
-        ({"confirmed_by": "any_measure", "edss": {"worsening_baseline_scheme": "roving"}}, "a moved baseline"),
+        ({"confirmed_by": "any_measure", "edss": {"worsening_baseline_scheme": "roving"}}, "worsening_baseline_scheme of edss speaks"),
+        ({"confirmed_by": "any_measure", "edss": {"confirmed_by": "monotonic"}}, "confirmed_by of edss speaks of one"),
         ({"components": ("edss_plus_improvement",)}, "Did you mean"),
     ],
 )  # fmt: skip

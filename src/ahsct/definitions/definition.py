@@ -27,7 +27,16 @@ from ahsct.definitions.rules import (
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
 
-# fields in which rules that may confirm one another need not agree
+# what rules that may confirm one another must say, because it has no meaning for several measures together
+_OF_ONE_MEASURE: dict[str, object] = {
+    "worsening_baseline_scheme": "fixed",
+    "relapse_rebaseline": "none",
+    "skip_local_extrema": "none",
+    "threshold_column": None,
+    "confirmed_by": "threshold",
+    "persistence_days": 0,
+}
+# fields in which they need not agree
 _MAY_DIFFER = {
     "measure",
     "custom_column",
@@ -250,10 +259,10 @@ class Definition:
         shared = [name for name in first if name not in _MAY_DIFFER]
         if combined.confirmed_by == "same_measure":
             shared = ["unconfirmed_at_end", "death_before_confirmation"]
-        elif first["worsening_baseline_scheme"] != "fixed" or first["relapse_rebaseline"] != "none":
+        elif unfit := [name for name, value in _OF_ONE_MEASURE.items() if first[name] != value]:
             raise DefinitionError(
-                f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs worsening_baseline_scheme = '
-                '"fixed" and relapse_rebaseline = "none": a moved baseline belongs to one measure.'
+                f'combined rule {combined.id!r}: confirmed_by = "any_measure" asks whether any measure is worse than '
+                f"its fixed baseline by its threshold; {', '.join(unfit)} of {first['measure']} speaks of one measure."
             )
         for other in others:
             if differ := [name for name in shared if first[name] != other[name]]:
