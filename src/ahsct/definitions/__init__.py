@@ -1,5 +1,11 @@
 """Definitions are data: frozen dataclasses, loaded strictly from TOML files with a source."""
 
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+)
 from ahsct.definitions.composite import (
     INTERCURRENT_EVENTS,
     Endpoint,
@@ -18,21 +24,24 @@ from ahsct.definitions.definition import (
     TimeZero,
     TreatmentDeathRule,
 )
+from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
-from ahsct.definitions.norms import list_norms, load_norm
+from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RebaselineWindow,
     RelapseRule,
-    ThresholdStep,
     rule_hash,
 )
 
 __all__ = [
+    "BRAIN_VOLUME_LOSS",
     "INTERCURRENT_EVENTS",
+    "BrainVolumeLossRule",
     "BrainVolumeRule",
+    "CombinedRule",
+    "ComponentSpec",
     "Definition",
     "DisabilityRule",
     "Endpoint",
@@ -52,6 +61,8 @@ __all__ = [
     "TimeZero",
     "TreatmentDeathRule",
     "definition_text",
+    "healthy_at",
+    "healthy_limit",
     "list_definitions",
     "list_norms",
     "load_definition",

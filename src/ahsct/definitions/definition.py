@@ -6,10 +6,19 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+    check_combined,
+    component_names,
+    is_reported,
+)
 from ahsct.definitions.composite import Endpoint, Estimand
+from ahsct.definitions.disability_rule import DisabilityRule
 from ahsct.definitions.norms import list_norms
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RelapseRule,
@@ -152,6 +161,8 @@ class Definition:
     engraftment: EngraftmentRule = field(default_factory=EngraftmentRule)
     treatment_death: TreatmentDeathRule = field(default_factory=TreatmentDeathRule)
     brain_volume: BrainVolumeRule | None = None
+    brain_volume_loss: BrainVolumeLossRule | None = None
+    combined: tuple[CombinedRule, ...] = ()
     marks: tuple[Mark, ...] = ()
 
     def __post_init__(self) -> None:
@@ -163,7 +174,7 @@ class Definition:
             )
         if len(set(ids)) < len(ids):
             raise DefinitionError(f"an endpoint is named twice: {ids}.")
-        measures = [rule.measure for rule in self.disability]
+        measures: list[str] = [rule.measure for rule in self.disability]
         if len(set(measures)) < len(measures):
             raise DefinitionError(f"two disability rules have the same measure: {measures}.")
         if not 0 < self.conf_level < 1:
@@ -177,17 +188,36 @@ class Definition:
                     f"disability rule {rule.measure!r} takes its baseline at the re-baseline, but there is no "
                     "[rebaseline.clinical]. Add it, or choose another baseline visit."
                 )
-        known = {"relapse", "mri_activity", "death"} | {
-            f"{measure}_{direction}" for measure in measures for direction in ("worsening", "improvement")
-        }
+        check_combined(self.combined, {rule.measure: rule for rule in self.disability})
+        if self.brain_volume_loss is not None and self.rebaseline.mri is None:
+            raise DefinitionError(
+                "brain_volume_loss counts from the re-baseline alone, but there is no [rebaseline.mri]. Add it."
+            )
+        known = self.components
         for endpoint in self.endpoints:
             self._check_estimands(endpoint)
             for component in endpoint.components:
                 if component not in known:
+                    hint = "" if component != BRAIN_VOLUME_LOSS else " It needs a [brain_volume_loss] rule."
                     raise DefinitionError(
                         f"endpoint {endpoint.id!r} has component {component!r}; known are {sorted(known)}."
-                        f"{did_you_mean(component, known)}"
+                        f"{did_you_mean(component, known)}{hint}"
                     )
+
+                self._check_reported(endpoint, known[component])
+
+    def _check_reported(self, endpoint: Endpoint, component: ComponentSpec) -> None:
+        if component.measure is None:
+            return
+        combined = self.combined_rule(component.measure)
+        for measure in combined.measures if combined else (component.measure,):
+            rule = self.disability_rule(measure)
+            if not is_reported(component, rule):
+                raise DefinitionError(
+                    f"endpoint {endpoint.id!r} has component {component.name!r}, but the disability rule "
+                    f"{measure!r} reports events = {rule.events!r} of event_kind = {rule.event_kind!r}, which may "
+                    'leave it out. Use events = "all", or the event_kind of the component.'
+                )
 
     def _check_estimands(self, endpoint: Endpoint) -> None:
         found = [self.estimand(id) for id in endpoint.estimands]
@@ -201,6 +231,17 @@ class Definition:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""
         return json_hash(plain(asdict(self)))
+
+    @cached_property
+    def components(self) -> dict[str, ComponentSpec]:
+        """Every component that an endpoint of this definition may name."""
+        return component_names(
+            self.disability, self.combined, has_volume_rule=self.brain_volume_loss is not None
+        )
+
+    def combined_rule(self, id: str) -> CombinedRule | None:
+        """Return the combined rule of this id, or None where it names a single measure."""
+        return next((rule for rule in self.combined if rule.id == id), None)
 
     def endpoint(self, id: str) -> Endpoint:
         """Return one endpoint by its id."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +22,7 @@ _LIMIT = 1_000_000  # no score and no day lies beyond (2,700 years)
 _CONTEXT = ("time_zero_day", "mobilisation_start_day", "rebaseline_day")
 
 Direction = Literal["worsening", "improvement"]
+Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +30,16 @@ class MeasuredVisits:
     """Visits with the measure, by patient and day, one per patient and day.
 
     `frame` has `patient_id`, `visit_day`, `value`, `row`, `can_confirm`, `is_screening`. Patient p has the
-    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none).
+    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). In millionths:
+    `scaled`, the score; `reference`, the value looked up in the threshold table where it is another;
+    `need`, the change that counts from each visit where a function says so.
     """
 
     frame: pl.DataFrame
     starts: npt.NDArray[np.int64]
     scaled: npt.NDArray[np.int64]
+    reference: npt.NDArray[np.int64] | None
+    need: npt.NDArray[np.int64] | None
     context: dict[str, npt.NDArray[np.int64]]
 
     @property
@@ -41,13 +48,15 @@ class MeasuredVisits:
         return self.frame["patient_id"].gather(self.starts[:-1])
 
 
-def sign_of(measure: str) -> int:
+def sign_of(rule: DisabilityRule) -> int:
     """Return +1 where a greater score is worse, -1 where a smaller one is (correct answers)."""
-    return -1 if measure == "sdmt" else 1
+    return 1 if rule.greater_is_worse else -1
 
 
-def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str) -> MeasuredVisits:
-    """Return the visits at which the rule's measure was taken.
+def measured_visits(
+    visits: pl.DataFrame, rule: DisabilityRule, *, function: str, threshold: Threshold | None = None
+) -> MeasuredVisits:
+    """Return the visits at which the rule's measure (and its threshold column) was taken.
 
     Raises
     ------
@@ -56,7 +65,8 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
         large; a patient has several such visits on a day under `same_day = "error"`; a context column
         has several values within a patient.
     """
-    needed = ["patient_id", "visit_day", rule.measure]
+    needed = ["patient_id", "visit_day", rule.column]
+    needed += [] if rule.threshold_column is None else [rule.threshold_column]
     choices = (rule.worsening_baseline_visit, rule.improvement_baseline_visit)
     needed += ["visit_type"] if "screening" in choices else []
     needed += ["rebaseline_day"] if "rebaseline" in choices else []
@@ -65,7 +75,7 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
     frame = visits.select(
         pl.col("patient_id").cast(pl.String),
         pl.col("visit_day").cast(pl.Int64),
-        pl.col(rule.measure).cast(pl.Float64).alias("value"),
+        pl.col(rule.column).cast(pl.Float64).alias("value"),
         (
             pl.col("row").cast(pl.Int64) if "row" in has else pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
         ).alias("row"),
@@ -76,20 +86,68 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
         (pl.col("visit_type").eq_missing("screening") if "visit_type" in has else pl.lit(False)).alias(
             "is_screening"
         ),
+        pl.col(rule.threshold_column or rule.column).cast(pl.Float64).alias("reference"),
         *(pl.col(name).cast(pl.Int64) for name in _CONTEXT if name in has),
-    ).filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())  # the measure was not taken
+    ).filter(
+        pl.all_horizontal(pl.col("value", "reference").is_not_nan().fill_null(False))
+    )  # the measure was not taken
     for name in ("patient_id", "visit_day"):
         _refuse(frame, pl.col(name).is_null(), f"`visits.{name}` must not be missing")
-    _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.measure}` must lie within ±{_LIMIT}")
+    _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.column}` must lie within ±{_LIMIT}")
+    _refuse(
+        frame,
+        pl.col("reference").abs() > _LIMIT,
+        f"`visits.{rule.threshold_column}` must lie within ±{_LIMIT}",
+    )
     _refuse(frame, pl.col("visit_day").abs() > _LIMIT, f"`visits.visit_day` must lie within ±{_LIMIT}")
     frame = _one_per_day(frame, rule)
     starts = _starts(frame["patient_id"])
+    reference = None if rule.threshold_column is None else _scaled(frame["reference"].to_numpy())
     return MeasuredVisits(
         frame=frame,
         starts=starts,
-        scaled=np.rint(frame["value"].to_numpy() * SCALE).astype(np.int64),
+        scaled=_scaled(frame["value"].to_numpy()),
+        reference=reference,
+        need=None if threshold is None else _needs(threshold, frame["reference"].to_numpy()),
         context={name: _per_patient(frame, name, starts) for name in _CONTEXT if name in has},
     )
+
+
+def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.rint(values * SCALE).astype(np.int64)
+
+
+def _needs(threshold: Threshold, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return what a function says counts as a change from each value."""
+    distinct, place = np.unique(values, return_inverse=True)
+    changes = np.asarray(threshold(distinct.copy()), dtype=np.float64)
+    if changes.shape != distinct.shape:
+        raise TableError(
+            f"the threshold function must give one change per value: it got {len(distinct)} values and returned an "
+            f"array of shape {changes.shape}. For a function of one number use numpy.vectorize."
+        )
+    is_wrong = ~(np.isfinite(changes) & (changes >= 0))
+    if is_wrong.any():
+        raise TableError(
+            f"the threshold function must give changes of 0 or more; for {distinct[is_wrong][0]:g} it gave "
+            f"{changes[is_wrong][0]:g}."
+        )
+    return _scaled(changes)[place]
+
+
+def may_be_imputed(measured: MeasuredVisits, rule: DisabilityRule) -> npt.NDArray[np.bool_]:
+    """Tell for each patient whether an unconfirmed worsening at the last visit counts.
+
+    The draw is the SHA-256 of seed and patient id, read as a number from 0 to 1: it depends on nothing else.
+    """
+    n_patients = len(measured.starts) - 1
+    if rule.impute_probability in (0, 1):
+        return np.full(n_patients, bool(rule.impute_probability))
+    draws = (
+        int.from_bytes(hashlib.sha256(f"{rule.impute_seed}/{patient}".encode()).digest()[:8]) / 2**64
+        for patient in measured.patients
+    )
+    return np.fromiter((draw < rule.impute_probability for draw in draws), dtype=np.bool_, count=n_patients)
 
 
 def may_be_baseline(
@@ -187,13 +245,13 @@ def _one_per_day(frame: pl.DataFrame, rule: DisabilityRule) -> pl.DataFrame:
         return frame
     if rule.same_day == "error":
         raise TableError(
-            f"{len(repeats)} of {len(frame)} visits with {rule.measure} fall on a day on which the patient already "
+            f"{len(repeats)} of {len(frame)} visits with {rule.column} fall on a day on which the patient already "
             f"has one, the first is row {min(repeats['row'].to_list())}. Correct the table, or choose "
             'same_day = "last_row" or "worst" in the rule.'
         )
     if rule.same_day == "worst":
         frame = frame.sort(
-            *key, sign_of(rule.measure) * pl.col("value"), "can_confirm", -pl.col("row"), maintain_order=True
+            *key, sign_of(rule) * pl.col("value"), "can_confirm", -pl.col("row"), maintain_order=True
         )
     return frame.unique(key, keep="last", maintain_order=True)
 
