@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -17,6 +18,7 @@ from ahsct.outcomes.disability_visits import (
     Threshold,
     measured_visits,
     relapse_arrays,
+    visits_key,
 )
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
 
@@ -124,18 +126,69 @@ def derive_disability(
     """
     measured = measured_visits(visits, rule, function="derive_disability", threshold=threshold)
     over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
+    return _derive(measured, over, rule, relapses is not None, _hash(rule, threshold))
+
+
+def derive_disabilities(
+    visits: pl.DataFrame, relapses: pl.DataFrame | None, *, rules: Iterable[DisabilityRule]
+) -> Iterator[Disability]:
+    """Yield what each of many rules finds, as `derive_disability` would; work that rules share is done once.
+
+    Parameters
+    ----------
+    visits, relapses
+        As for `derive_disability`.
+    rules
+        The definitions of a change, one after the other.
+
+    Yields
+    ------
+    Disability
+        For each rule, in their order; nothing of one rule's result is kept for the next.
+
+    Examples
+    --------
+    >>> from ahsct.definitions import load_definition, vary
+    >>> visits = pl.DataFrame({"patient_id": ["a"] * 3, "visit_day": [0, 100, 200], "edss": [2.0, 3.0, 3.0]})
+    >>> rule = vary(load_definition("atkins2016").disability_rule("edss"), worsening_baseline_visit="first")
+    >>> rules = [vary(rule, confirmation_periods_days=[days]) for days in (84, 168)]
+    >>> [len(found.events) for found in derive_disabilities(visits, None, rules=rules)]
+    [1, 0]
+    """
+    prepared: dict[tuple[object, ...], MeasuredVisits] = {}
+    over: dict[tuple[object, ...], tuple[Ints, Ints, Ints]] = {}
+    for rule in rules:
+        key = visits_key(rule)
+        if key not in prepared:
+            prepared[key] = measured_visits(visits, rule, function="derive_disabilities")
+        spans = (*key, rule.relapse_distance_from)
+        if spans not in over:
+            over[spans] = relapse_arrays(
+                relapses, prepared[key].patients, rule, function="derive_disabilities"
+            )
+        yield _derive(prepared[key], over[spans], rule, relapses is not None, rule_hash(rule))
+
+
+def _derive(
+    measured: MeasuredVisits,
+    over: tuple[Ints, Ints, Ints],
+    rule: DisabilityRule,
+    has_relapses: bool,
+    hash: str,
+) -> Disability:
     parts = [search_visits(measured, over, rule, run) for run in runs_of(rule)]
     found, reached, clean = (
-        np.concatenate(arrays) for arrays in ([part[i] for part in parts] for i in range(3))
+        np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        for arrays in ([part[i] for part in parts] for i in range(3))
     )
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
-    records = _records(found, measured, rule, has_relapses=relapses is not None, hash=_hash(rule, threshold))
+    records = _records(found, measured, rule, has_relapses=has_relapses, hash=hash)
     events = records.filter(pl.col("rejected_because").is_null())
     return Disability(
         events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
-        confirmations=_confirmations(records, reached, clean, measured, rule, relapses is not None),
+        confirmations=_confirmations(records, reached, clean, measured, rule, has_relapses),
         candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
             "patient_id", "day", "event_id"
         ),
