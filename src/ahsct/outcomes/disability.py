@@ -11,10 +11,11 @@ import polars as pl
 
 from ahsct.definitions import DisabilityRule, rule_hash
 from ahsct.outcomes import disability_kernel as k
-from ahsct.outcomes.disability_search import Ints, runs_of, search_visits
+from ahsct.outcomes.disability_search import BLOCK_VISITS, Ints, is_compiled, runs_of, search_visits
 from ahsct.outcomes.disability_visits import (
     Direction,
     MeasuredVisits,
+    RelapseArrays,
     Threshold,
     measured_visits,
     relapse_arrays,
@@ -156,7 +157,7 @@ def derive_disabilities(
     [1, 0]
     """
     prepared: dict[tuple[object, ...], MeasuredVisits] = {}
-    over: dict[tuple[object, ...], tuple[Ints, Ints, Ints]] = {}
+    over: dict[tuple[object, ...], RelapseArrays] = {}
     for rule in rules:
         key = visits_key(rule)
         if key not in prepared:
@@ -170,28 +171,41 @@ def derive_disabilities(
 
 
 def _derive(
+    measured: MeasuredVisits, over: RelapseArrays, rule: DisabilityRule, has_relapses: bool, hash: str
+) -> Disability:
+    compiled = is_compiled(len(measured.frame))
+    parts = [
+        _derive_block(block, relapses, rule, has_relapses=has_relapses, hash=hash, compiled=compiled)
+        for block, relapses in measured.blocks(over, BLOCK_VISITS)
+    ]
+    return Disability(*(pl.concat(tables) for tables in zip(*parts, strict=True)))
+
+
+def _derive_block(
     measured: MeasuredVisits,
-    over: tuple[Ints, Ints, Ints],
+    over: RelapseArrays,
     rule: DisabilityRule,
+    *,
     has_relapses: bool,
     hash: str,
-) -> Disability:
-    parts = [search_visits(measured, over, rule, run) for run in runs_of(rule)]
+    compiled: bool,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return events, confirmations and candidates of a block of patients."""
+    runs = [search_visits(measured, over, rule, run, is_compiled=compiled) for run in runs_of(rule)]
     found, reached, clean = (
         np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-        for arrays in ([part[i] for part in parts] for i in range(3))
+        for arrays in ([run[i] for run in runs] for i in range(3))
     )
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
     records = _records(found, measured, rule, has_relapses=has_relapses, hash=hash)
-    events = records.filter(pl.col("rejected_because").is_null())
-    return Disability(
-        events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
-        confirmations=_confirmations(records, reached, clean, measured, rule, has_relapses),
-        candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
-            "patient_id", "day", "event_id"
-        ),
+    is_event = pl.col("rejected_because").is_null()
+    order_by = ("patient_id", "day", "event_id")
+    return (
+        conform(records.filter(is_event), EVENTS).sort(order_by),
+        _confirmations(records, reached, clean, measured, rule, has_relapses),
+        conform(records.filter(~is_event), CANDIDATES).sort(order_by),
     )
 
 
@@ -232,7 +246,9 @@ def baselines(
     over = relapse_arrays(relapses, measured.patients, rule, function="baselines")
     found = []
     for direction in DIRECTIONS:
-        place = pl.Series(search_visits(measured, over, rule, (direction,)).baseline)
+        run = (direction,)
+        compiled = is_compiled(len(measured.frame))
+        place = pl.Series(search_visits(measured, over, rule, run, is_compiled=compiled).baseline)
         place = pl.select(pl.when(place >= 0).then(place)).to_series()
         frame = measured.frame
         found.append(

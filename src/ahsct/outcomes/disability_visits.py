@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -28,6 +28,8 @@ _SCORES = (
 )  # the score, and what the threshold is looked up at where that is another column
 
 Direction = Literal["worsening", "improvement"]
+# where each patient's relapses start, their onsets, and the days on which they are over
+RelapseArrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
 
 
@@ -36,22 +38,45 @@ class MeasuredVisits:
     """Visits with the measure, by patient and day, one per patient and day.
 
     `frame` has `patient_id`, `visit_day`, `value`, `row`, `can_confirm`, `is_screening`. Patient p has the
-    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). In millionths:
-    `scaled`, the score; `reference`, the value looked up in the threshold table where it is another;
-    `need`, the change that counts from each visit where a function says so.
+    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). `frame` also has
+    `reference` where the threshold is looked up at another column, and `need` (the change that counts from each
+    visit, in millionths) where a function says so.
     """
 
     frame: pl.DataFrame
     starts: npt.NDArray[np.int64]
-    scaled: npt.NDArray[np.int64]
-    reference: npt.NDArray[np.int64] | None
-    need: npt.NDArray[np.int64] | None
     context: dict[str, npt.NDArray[np.int64]]
 
     @cached_property
     def patients(self) -> pl.Series:
         """The patients with a measured visit, in order."""
         return self.frame["patient_id"].gather(self.starts[:-1])
+
+    def scaled(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the scores (or references) in millionths."""
+        return _scaled(self.frame[name].to_numpy())
+
+    def blocks(
+        self, relapses: RelapseArrays, n_visits: int
+    ) -> Iterator[tuple[MeasuredVisits, RelapseArrays]]:
+        """Yield the patients, with their relapses, in blocks of about so many visits: memory is used again."""
+        relapse_starts, onset, over = relapses
+        last = len(self.starts) - 1
+        p = 0
+        while p < last or p == 0:
+            goal = self.starts[p] + n_visits
+            q = min(max(int(np.searchsorted(self.starts, goal, side="right")) - 1, p + 1), last)
+            a, b = self.starts[p], self.starts[q]
+            r, r_end = relapse_starts[p], relapse_starts[q]
+            yield (
+                MeasuredVisits(
+                    frame=self.frame[a:b],
+                    starts=self.starts[p : q + 1] - a,
+                    context={name: days[p:q] for name, days in self.context.items()},
+                ),
+                (relapse_starts[p : q + 1] - r, onset[r:r_end], over[r:r_end]),
+            )
+            p = max(q, 1)
 
 
 def visits_key(rule: DisabilityRule) -> tuple[object, ...]:
@@ -118,13 +143,12 @@ def measured_visits(
         },
     )
     frame, starts = _one_per_day(frame, rule)
-    reference = frame["reference" if looked_up else "value"].to_numpy()
+    if threshold is not None:
+        needs = _needs(threshold, frame["reference" if looked_up else "value"].to_numpy())
+        frame = frame.with_columns(pl.Series("need", needs))
     return MeasuredVisits(
         frame=frame,
         starts=starts,
-        scaled=_scaled(frame["value"].to_numpy()),
-        reference=_scaled(reference) if looked_up else None,
-        need=None if threshold is None else _needs(threshold, reference),
         context={name: _per_patient(frame, name, starts) for name in _CONTEXT if name in has},
     )
 
@@ -210,7 +234,7 @@ def first_days(measured: MeasuredVisits, rule: DisabilityRule) -> npt.NDArray[np
 
 def relapse_arrays(
     relapses: pl.DataFrame | None, patients: pl.Series, rule: DisabilityRule, *, function: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> RelapseArrays:
     """Return where each patient's relapses start, their onsets, and the days on which they are over.
 
     Raises
@@ -317,9 +341,8 @@ def _is_in_order(frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> bool:
     """Tell whether each patient has one run of rows, patients are in order, and days rise strictly."""
     if not frame["patient_id"].gather(starts[:-1]).is_sorted():  # neighbours differ: no patient comes twice
         return False
-    rises = np.diff(frame["visit_day"].to_numpy()) > 0
-    rises[starts[1:-1] - 1] = True  # from one patient to the next
-    return bool(rises.all())
+    falls = (frame["visit_day"].diff() <= 0).arg_true().to_numpy()  # none but from one patient to the next
+    return bool(np.isin(falls, starts).all())
 
 
 def _starts(patient_id: pl.Series) -> npt.NDArray[np.int64]:
