@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -10,13 +11,15 @@ import polars as pl
 
 from ahsct.definitions import DisabilityRule, rule_hash
 from ahsct.outcomes import disability_kernel as k
-from ahsct.outcomes.disability_search import Ints, runs_of, search_visits
+from ahsct.outcomes.disability_search import BLOCK_VISITS, Ints, is_compiled, runs_of, search_visits
 from ahsct.outcomes.disability_visits import (
     Direction,
     MeasuredVisits,
+    RelapseArrays,
     Threshold,
     measured_visits,
     relapse_arrays,
+    visits_key,
 )
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
 
@@ -124,21 +127,85 @@ def derive_disability(
     """
     measured = measured_visits(visits, rule, function="derive_disability", threshold=threshold)
     over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
-    parts = [search_visits(measured, over, rule, run) for run in runs_of(rule)]
+    return _derive(measured, over, rule, relapses is not None, _hash(rule, threshold))
+
+
+def derive_disabilities(
+    visits: pl.DataFrame, relapses: pl.DataFrame | None, *, rules: Iterable[DisabilityRule]
+) -> Iterator[Disability]:
+    """Yield what each of many rules finds, as `derive_disability` would; work that rules share is done once.
+
+    Parameters
+    ----------
+    visits, relapses
+        As for `derive_disability`.
+    rules
+        The definitions of a change, one after the other.
+
+    Yields
+    ------
+    Disability
+        For each rule, in their order; nothing of one rule's result is kept for the next.
+
+    Examples
+    --------
+    >>> from ahsct.definitions import load_definition, vary
+    >>> visits = pl.DataFrame({"patient_id": ["a"] * 3, "visit_day": [0, 100, 200], "edss": [2.0, 3.0, 3.0]})
+    >>> rule = vary(load_definition("atkins2016").disability_rule("edss"), worsening_baseline_visit="first")
+    >>> rules = [vary(rule, confirmation_periods_days=[days]) for days in (84, 168)]
+    >>> [len(found.events) for found in derive_disabilities(visits, None, rules=rules)]
+    [1, 0]
+    """
+    prepared: dict[tuple[object, ...], MeasuredVisits] = {}
+    over: dict[tuple[object, ...], RelapseArrays] = {}
+    for rule in rules:
+        key = visits_key(rule)
+        if key not in prepared:
+            prepared[key] = measured_visits(visits, rule, function="derive_disabilities")
+        spans = (*key, rule.relapse_distance_from)
+        if spans not in over:
+            over[spans] = relapse_arrays(
+                relapses, prepared[key].patients, rule, function="derive_disabilities"
+            )
+        yield _derive(prepared[key], over[spans], rule, relapses is not None, rule_hash(rule))
+
+
+def _derive(
+    measured: MeasuredVisits, over: RelapseArrays, rule: DisabilityRule, has_relapses: bool, hash: str
+) -> Disability:
+    compiled = is_compiled(len(measured.frame))
+    parts = [
+        _derive_block(block, relapses, rule, has_relapses=has_relapses, hash=hash, compiled=compiled)
+        for block, relapses in measured.blocks(over, BLOCK_VISITS)
+    ]
+    return Disability(*(pl.concat(tables) for tables in zip(*parts, strict=True)))
+
+
+def _derive_block(
+    measured: MeasuredVisits,
+    over: RelapseArrays,
+    rule: DisabilityRule,
+    *,
+    has_relapses: bool,
+    hash: str,
+    compiled: bool,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return events, confirmations and candidates of a block of patients."""
+    runs = [search_visits(measured, over, rule, run, is_compiled=compiled) for run in runs_of(rule)]
     found, reached, clean = (
-        np.concatenate(arrays) for arrays in ([part[i] for part in parts] for i in range(3))
+        np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        for arrays in ([run[i] for run in runs] for i in range(3))
     )
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
-    records = _records(found, measured, rule, has_relapses=relapses is not None, hash=_hash(rule, threshold))
-    events = records.filter(pl.col("rejected_because").is_null())
-    return Disability(
-        events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
-        confirmations=_confirmations(records, reached, clean, measured, rule, relapses is not None),
-        candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
-            "patient_id", "day", "event_id"
-        ),
+    records = _records(found, measured, rule, has_relapses=has_relapses, hash=hash)
+    is_event = pl.col("rejected_because").is_null()
+    order_by = ("patient_id", "day", "event_id")
+    return (
+        conform(records.filter(is_event), EVENTS).sort(order_by),
+        _confirmations(records, reached, clean, measured, rule, has_relapses),
+        conform(records.filter(~is_event), CANDIDATES).sort(order_by),
     )
 
 
@@ -179,7 +246,9 @@ def baselines(
     over = relapse_arrays(relapses, measured.patients, rule, function="baselines")
     found = []
     for direction in DIRECTIONS:
-        place = pl.Series(search_visits(measured, over, rule, (direction,)).baseline)
+        run = (direction,)
+        compiled = is_compiled(len(measured.frame))
+        place = pl.Series(search_visits(measured, over, rule, run, is_compiled=compiled).baseline)
         place = pl.select(pl.when(place >= 0).then(place)).to_series()
         frame = measured.frame
         found.append(
