@@ -408,7 +408,7 @@ def test_under_the_worst_of_a_day_the_order_of_rows_is_irrelevant(seed: int) -> 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**9))
 def test_many_rules_find_what_each_finds(seed: int) -> None:
-    r, rule, patients = cohort(seed)
+    _, rule, patients = cohort(seed)
     visits, relapses = tables_of(rule, patients)
     rules = [rule, replace(rule, relapse_distance_from="end"), replace(rule, same_day="worst"), rule]
     found = list(derive_disabilities(visits, relapses, rules=iter(rules)))

@@ -63,14 +63,16 @@ def derive_disability(
     A visit is an *onset* when its score differs from the baseline by the threshold of that baseline
     or more. The earliest later visit that lies in a confirmation window, may confirm and is far
     enough from relapses decides: it (and, with `confirming_visits = "every"`, each visit between)
-    must hold the change. The two directions are searched apart, each with its own baseline.
+    must hold the change. The two directions are searched apart, each with its own baseline, unless
+    `search = "together"`. `DisabilityRule` describes every option.
 
     Baselines: `first` is the first visit of the table, `screening` the last of that kind,
     `last_before_*` the last on or before that day, `rebaseline` the visit on `rebaseline_day`. One
     too near a relapse is passed over, for the next one (`first`, `rebaseline`) or the one before
-    (the others). `roving_up` moves the baseline to the visit that confirms a worsening, whether or not
-    that lasts, `roving_down` likewise for an improvement, `roving` for both; a moved baseline too
-    near a relapse slides on. `after_relapse` moves it to each first visit `relapse_recovery_days` or
+    (the others); likewise a local extremum under `skip_local_extrema`. `roving_up` moves the baseline
+    to the visit that confirms a worsening (or as `proceed_from` says), whether or not that lasts,
+    `roving_down` likewise for an improvement, `roving` for both; a moved baseline that is passed over
+    slides on. `after_relapse` moves it to each first visit `relapse_recovery_days` or
     more after the last relapse; that visit is still compared with the old baseline.
 
     One plateau is one event: as long as the baseline stays, a further event in the same direction
@@ -83,7 +85,8 @@ def derive_disability(
     ----------
     visits
         Study table `visits`: `patient_id`, `visit_day`, the measure, and where known `row`,
-        `visit_type`, `can_confirm` (missing = yes). A visit without the measure is not a visit here.
+        `visit_type`, `can_confirm` (missing = yes). A visit without the measure (or the rule's
+        `threshold_column`) is not a visit here.
         Context, one value per patient: `time_zero_day` (absent = 0), `mobilisation_start_day`
         (missing = time zero) and `rebaseline_day`. A patient lacking a day that the rule needs has no
         baseline and so no event (`baselines` tells).
@@ -92,15 +95,21 @@ def derive_disability(
         were not recorded: then no distance applies and there is no label.
     rule
         The definition of a change.
+    threshold
+        A function of an array of reference values that returns the smallest change that counts from each, in
+        both directions; it takes the place of the rule's tables, and `rule_hash` ends in "+" and its name.
 
     Returns
     -------
     Disability
-        `events` (EVENTS), `confirmations` (CONFIRMATIONS: one row per event and period reached),
+        `events` (EVENTS), `confirmations` (CONFIRMATIONS: one row per event and period reached; `relapse_free_day`
+        is the earliest confirming visit without a relapse in the PIRA windows),
         `candidates` (CANDIDATES: each onset visit that became no event). `left_day` is the last visit before
         the onset without the change; `sustained_days` runs from onset to the last visit of the unbroken
         change. `follow_up_too_short`: the change was not seen to end and a confirming window was still open
         at the patient's last visit. `near_relapse`: the onset, or every visit of the windows, was too near one.
+        `other_kind`, `earlier_event`: a confirmed event that the rule does not ask for. `superseded`: a relapse
+        took the search back, and the same onset was found again from the later baseline.
 
     Raises
     ------
