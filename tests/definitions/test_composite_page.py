@@ -1,4 +1,4 @@
-"""What the how-to pages show runs, and the components they name exist."""
+"""What the page on composite endpoints shows can be built."""
 
 import re
 import tomllib
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ahsct.definitions import BrainVolumeLossRule, load_definition, vary
 
-FOLDER = Path(__file__).parents[1] / "docs" / "how-to"
+FOLDER = Path(__file__).parents[2] / "docs" / "how-to"
 
 
 def blocks(page: str, language: str) -> list[str]:
