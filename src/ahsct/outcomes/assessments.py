@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
@@ -16,6 +16,31 @@ from ahsct.tables import Study
 
 CONTINUOUS = ("relapse", "death")  # components known at every day up to the last contact
 _DIRECTIONS = ("worsening", "improvement")
+# fields of a disability rule that cannot move the baseline from which the search begins
+_AFTER_BASELINE = frozenset(
+    {
+        "worsening_threshold",
+        "improvement_threshold",
+        "worsening_baseline_scheme",
+        "improvement_baseline_scheme",
+        "relapse_recovery_days",
+        "confirmation_periods_days",
+        "confirmation_tolerance_days",
+        "confirmed_by",
+        "confirming_visits",
+        "sustained_days",
+        "relapse_to_event_days",
+        "relapse_to_confirmation_days",
+        "raw_window_days",
+        "pira_around_event_days",
+        "pira_around_confirmation_days",
+        "events",
+        "event_day",
+        "unconfirmed_at_end",
+        "death_before_confirmation",
+    }
+)
+T = TypeVar("T")
 
 
 class Assessment(NamedTuple):
@@ -52,29 +77,67 @@ class Context:
         return self.relapses if "relapses" in self.study.tables else None
 
 
-def derive_context(study: Study, definition: Definition) -> Context:
+class Memory:
+    """Hands out what was built before under an equal key; this one remembers nothing."""
+
+    def once(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what `build` gives; `key` says all of the definition that it depends on."""
+        return build()
+
+
+def derive_context(study: Study, definition: Definition, *, memory: Memory | None = None) -> Context:
     """Return the study's tables beside each patient's days, and how each component was assessed.
 
     Without a re-baseline, or where early events count, every scan after time zero is read as it stands.
+    `memory` shares what several definitions have in common.
     """
-    timeline = derive_timeline(study, definition)
+    once = (memory or Memory()).once
+    days_of = (
+        definition.time_zero,
+        definition.rebaseline,
+        *(rule.measure for rule in definition.disability[:1]),
+    )
+    timeline = once(("timeline", days_of), lambda: derive_timeline(study, definition))
     window = definition.rebaseline.mri
     mri_context = ["time_zero_day"]
     if window is not None and window.early_events != "count":
         mri_context.append("rebaseline_scan_day")
     visit_context = ["time_zero_day", "mobilisation_start_day", "rebaseline_day", "death_day"]
-    mri = _beside(study.table("mri").drop_nulls("scan_day"), timeline, mri_context)
+
+    def scans() -> pl.DataFrame:
+        mri = _beside(study.table("mri").drop_nulls("scan_day"), timeline, mri_context)
+        return read_scans(mri, rule=definition.mri)
+
     context = Context(
         study=study,
         definition=definition,
         timeline=timeline,
-        visits=_beside(study.table("visits").drop_nulls("visit_day"), timeline, visit_context),
-        relapses=_beside(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"]),
-        scans=read_scans(mri, rule=definition.mri),
+        visits=once(
+            ("visits", days_of),
+            lambda: _beside(study.table("visits").drop_nulls("visit_day"), timeline, visit_context),
+        ),
+        relapses=once(
+            ("relapses", days_of),
+            lambda: _beside(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"]),
+        ),
+        scans=once(("scans", days_of, definition.mri), scans),
         assessments={},
     )
-    names = dict.fromkeys(name for endpoint in definition.endpoints for name in endpoint.components)
-    return replace(context, assessments={name: _assess(context, name) for name in (*names, "relapse")})
+    assessments = {}
+    for name in (*(name for endpoint in definition.endpoints for name in endpoint.components), "relapse"):
+        key = ("assessment", name, days_of, _assessed_by(name, definition))
+        assessments[name] = once(key, lambda name=name: _assess(context, name))  # type: ignore[misc]
+    return replace(context, assessments=assessments)
+
+
+def _assessed_by(component: str, definition: Definition) -> Hashable:
+    """Return what of a definition, beside its days, says how a component is assessed."""
+    if component in CONTINUOUS:
+        return None
+    if component == "mri_activity":
+        return definition.mri
+    rule, _ = disability_of(component, definition)
+    return tuple(getattr(rule, one.name) for one in fields(rule) if one.name not in _AFTER_BASELINE)
 
 
 def _beside(table: pl.DataFrame, timeline: pl.DataFrame, days: list[str]) -> pl.DataFrame:

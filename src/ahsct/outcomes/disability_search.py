@@ -32,8 +32,10 @@ def search_visits(
     relapses: tuple[Ints, Ints, Ints],
     rule: DisabilityRule,
     run: tuple[Direction, ...],
+    *,
+    is_compiled: bool | None = None,
 ) -> tuple[Ints, Ints, Flags, Ints]:
-    """Run the kernel for directions that share a baseline.
+    """Run the kernel for directions that share a baseline, compiled where there are many visits.
 
     Returns `found`, `reached`, `is_clean` and `baseline` as the kernel's `search` describes them.
     """
@@ -73,7 +75,7 @@ def search_visits(
     reached = np.empty((n_visits, len(windows)), dtype=np.int64)
     is_clean = np.empty((n_visits, len(windows)), dtype=np.bool_)
     baseline = np.empty(len(starts) - 1, dtype=np.int64)
-    search = k.search if n_visits <= FEW_VISITS else _compiled()
+    search = _compiled() if (n_visits > FEW_VISITS if is_compiled is None else is_compiled) else k.search
     n_found = search(
         starts,
         as_kernel_array(measured.frame["visit_day"], np.int64),

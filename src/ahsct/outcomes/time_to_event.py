@@ -80,9 +80,17 @@ def derive_time_to_event(
 
 
 def settle_endpoint(
-    context: Context, events: pl.DataFrame, candidates: pl.DataFrame | None, *, endpoint: str
+    context: Context,
+    events: pl.DataFrame,
+    candidates: pl.DataFrame | None,
+    *,
+    endpoint: str,
+    only: str | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason."""
+    """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason.
+
+    `only` names one estimand of the definition: then its composite alone is settled.
+    """
     study, definition, timeline = context.study, context.definition, context.timeline
     chosen = definition.endpoint(endpoint)
     if chosen.missing.rule == "impute":
@@ -96,7 +104,7 @@ def settle_endpoint(
     }
     happened = intercurrent_days(study, timeline)
     rows, gone = [], []
-    for id in chosen.estimands:
+    for id in chosen.estimands if only is None else (only,):
         estimand = definition.estimand(id)
         population = timeline.filter(POPULATIONS[estimand.population])
         people = population.drop_nulls("time_zero_day").select(
@@ -120,7 +128,7 @@ def settle_endpoint(
             ).drop_nulls("reason"),
         ]
         people = people.filter(pl.col("_excluded").is_null())
-        for component in (*tables, COMPOSITE):
+        for component in (*tables, COMPOSITE) if only is None else (COMPOSITE,):
             parts = tables if component == COMPOSITE else {component: tables[component]}
             lacks = [part.study_lacks for part in parts.values()]
             unknown = next(filter(None, [unknown_events(study, estimand), *lacks]), None)
