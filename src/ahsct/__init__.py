@@ -48,6 +48,7 @@ _HOME = {
     "rate_ratio": "estimates",
     "estimate_outcomes": "estimates",
     "analyse": "analysis",
+    "multiverse": "multiverses",
     "write_report": "report",
 }
 

@@ -18,6 +18,7 @@ from ahsct.definitions.definition import (
     TimeZero,
     TreatmentDeathRule,
 )
+from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import list_norms, load_norm
 from ahsct.definitions.rules import (
@@ -33,16 +34,20 @@ from ahsct.definitions.rules import (
 __all__ = [
     "INTERCURRENT_EVENTS",
     "BrainVolumeRule",
+    "Choice",
     "Definition",
+    "Dimension",
     "DisabilityRule",
     "Endpoint",
     "EngraftmentRule",
     "EntryCriteria",
     "Estimand",
+    "Grid",
     "Handling",
     "Mark",
     "MissingAssessments",
     "MriRule",
+    "Point",
     "Rebaseline",
     "RebaselineWindow",
     "RelapseRule",
@@ -53,8 +58,10 @@ __all__ = [
     "TreatmentDeathRule",
     "definition_text",
     "list_definitions",
+    "list_grids",
     "list_norms",
     "load_definition",
+    "load_grid",
     "load_norm",
     "rule_hash",
     "vary",

@@ -108,11 +108,10 @@ def derive_disability(
     """
     measured = measured_visits(visits, rule, function="derive_disability")
     over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
-    runs: list[tuple[Direction, ...]] = [DIRECTIONS] if _is_shared(rule) else [(d,) for d in DIRECTIONS]
     found, reached, is_clean, _ = zip(
-        *(search_visits(measured, over, rule, run) for run in runs), strict=True
+        *(search_visits(measured, over, rule, run) for run in runs_of(rule)), strict=True
     )
-    records = _records(np.concatenate(found), measured, rule, has_relapses=relapses is not None)
+    records = disability_records(np.concatenate(found), measured, rule, has_relapses=relapses is not None)
     events = records.filter(pl.col("rejected_because").is_null())
     return Disability(
         events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
@@ -176,15 +175,16 @@ def baselines(
     )
 
 
-def _is_shared(rule: DisabilityRule) -> bool:
-    """Tell whether one search can serve both directions."""
-    return (rule.worsening_baseline_visit, rule.worsening_baseline_scheme) == (
+def runs_of(rule: DisabilityRule) -> list[tuple[Direction, ...]]:
+    """Return the searches that a rule needs: one for both directions where they share a baseline."""
+    is_shared = (rule.worsening_baseline_visit, rule.worsening_baseline_scheme) == (
         rule.improvement_baseline_visit,
         rule.improvement_baseline_scheme,
     )
+    return [DIRECTIONS] if is_shared else [(direction,) for direction in DIRECTIONS]
 
 
-def _records(
+def disability_records(
     found: Ints,
     measured: MeasuredVisits,
     rule: DisabilityRule,

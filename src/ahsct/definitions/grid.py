@@ -1,0 +1,285 @@
+"""A grid of definitions: one base, and for each dimension the choices that other people would make."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ahsct.definitions.definition import Definition, Source
+from ahsct.definitions.load import build_strictly, list_definitions, load_definition, look_up, vary, varying
+from ahsct.definitions.rules import strictly
+from ahsct.errors import DefinitionError, did_you_mean
+from ahsct.vocabulary import RESULTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One choice of a dimension: the fields that it sets (paths as in `vary`), or the estimand it asks for."""
+
+    id: str
+    label: str
+    set: Mapping[str, Any] = field(default_factory=dict)
+    estimand: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """One thing that definitions disagree about; its first choice is that of the base."""
+
+    id: str
+    label: str
+    choices: tuple[Choice, ...]
+
+    def __post_init__(self) -> None:
+        ids = [choice.id for choice in self.choices]
+        if len(ids) < 2 or len(set(ids)) < len(ids):
+            raise DefinitionError(
+                f"dimension {self.id!r} needs two or more choices with ids of their own: {ids}."
+            )
+
+    def choice(self, id: str) -> Choice:
+        """Return one choice by its id."""
+        for choice in self.choices:
+            if choice.id == id:
+                return choice
+        ids = [choice.id for choice in self.choices]
+        raise DefinitionError(
+            f"dimension {self.id!r} has no choice {id!r}, only {ids}.{did_you_mean(id, ids)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excluded:
+    """Combinations that make no sense together: every named dimension takes the named choice."""
+
+    choices: Mapping[str, str]
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridMark:
+    """A dimension (or `dimension.choice`) whose content no source gives: assumed, inferred or recalled."""
+
+    of: str
+    mark: Literal["assumed", "inferred", "memory"]
+    note: str
+
+
+class Point(NamedTuple):
+    """One combination: its number in the grid (from 1), the choice of each dimension, its definition."""
+
+    number: int
+    choices: Mapping[str, str]
+    definition: Definition
+    estimand: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A question and the definitions under which it is asked.
+
+    Every point is the base with `set` and the fields of its choices; it answers for one endpoint under
+    one estimand at the milestones. The first point takes the first choice of every dimension: the base.
+    """
+
+    schema: Literal[1]
+    id: str
+    title: str
+    base: str
+    endpoint: str
+    estimand: str
+    milestones_days: tuple[int, ...]
+    source: Source
+    dimensions: tuple[Dimension, ...]
+    set: Mapping[str, Any] = field(default_factory=dict)
+    excluded: tuple[Excluded, ...] = ()
+    marks: tuple[GridMark, ...] = ()
+
+    def __post_init__(self) -> None:
+        ids = [dimension.id for dimension in self.dimensions]
+        if not ids or len(set(ids)) < len(ids):
+            raise DefinitionError(f"a grid needs one or more dimensions with ids of their own; it has {ids}.")
+        if taken := sorted({*ids} & {"point", "published", *RESULTS}):
+            raise DefinitionError(f"dimensions cannot be named {taken}: results have columns of that name.")
+        if not self.milestones_days or min(self.milestones_days) <= 0:
+            raise DefinitionError("milestones_days needs one or more days above 0.")
+        for one in self.excluded:
+            for dimension, choice in one.choices.items():
+                self.dimension(dimension).choice(choice)
+        for mark in self.marks:
+            dimension, _, choice = mark.of.partition(".")
+            if choice:
+                self.dimension(dimension).choice(choice)
+            else:
+                self.dimension(dimension)
+        if self._is_excluded(dict(self.base_choices)):
+            raise DefinitionError("the first choice of every dimension together is excluded; it is the base.")
+
+    def dimension(self, id: str) -> Dimension:
+        """Return one dimension by its id."""
+        for dimension in self.dimensions:
+            if dimension.id == id:
+                return dimension
+        ids = [dimension.id for dimension in self.dimensions]
+        raise DefinitionError(f"{self.id} has no dimension {id!r}, only {ids}.{did_you_mean(id, ids)}")
+
+    @property
+    def base_choices(self) -> Mapping[str, str]:
+        """The first choice of every dimension."""
+        return {dimension.id: dimension.choices[0].id for dimension in self.dimensions}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every combination stands in the grid: only then can the spread be divided among the choices."""
+        return not self.excluded
+
+    @cached_property
+    def combinations(self) -> tuple[Mapping[str, str], ...]:
+        """Every combination that is not excluded, the last dimension running fastest."""
+        ids = [dimension.id for dimension in self.dimensions]
+        every = itertools.product(*([choice.id for choice in one.choices] for one in self.dimensions))
+        named = (dict(zip(ids, choices, strict=True)) for choices in every)
+        return tuple(choices for choices in named if not self._is_excluded(choices))
+
+    def _is_excluded(self, choices: Mapping[str, str]) -> bool:
+        return any(
+            all(choices[name] == choice for name, choice in one.choices.items()) for one in self.excluded
+        )
+
+    def definition(self) -> Definition:
+        """Return the base with what the grid sets for all points."""
+        base = load_definition(self.base)
+        return vary(base, **self.set) if self.set else base
+
+    def points(self, start: int = 0, stop: int | None = None) -> Iterator[Point]:
+        """Yield the points (those numbered start + 1 … stop), each with its definition.
+
+        Raises
+        ------
+        DefinitionError
+            A choice sets an unknown field, or a value that the definition does not allow.
+        """
+        base = self.definition()
+        varied = varying(base)
+        places = range(len(self.combinations))[start:stop]
+        for place in places:
+            choices = self.combinations[place]
+            chosen = [self.dimension(name).choice(choice) for name, choice in choices.items()]
+            changes = {path: value for choice in chosen for path, value in choice.set.items()}
+            estimand = next((one.estimand for one in chosen if one.estimand), self.estimand)
+            try:
+                definition = varied(changes) if changes else base
+                endpoint = definition.endpoint(self.endpoint)
+                definition.estimand(estimand)
+            except DefinitionError as error:
+                words = ", ".join(f"{name} = {choice}" for name, choice in choices.items())
+                raise DefinitionError(f"grid {self.id}, {words}: {error}") from None
+            if estimand not in endpoint.estimands:
+                raise DefinitionError(
+                    f"grid {self.id}: endpoint {self.endpoint!r} is not asked under estimand {estimand!r}, only "
+                    f"{list(endpoint.estimands)}."
+                )
+            yield Point(place + 1, choices, definition, estimand)
+
+    def published(self) -> dict[int, list[str]]:
+        """Return which points take the choices of which shipped definition: their ids by the point's number.
+
+        A definition is one point when in every dimension exactly one choice gives its fields; what the
+        grid does not vary may differ.
+        """
+        found: dict[int, list[str]] = {}
+        places = {tuple(choices.items()): place for place, choices in enumerate(self.combinations, start=1)}
+        base = self.definition()
+        for id in list_definitions():
+            taken = self._choices_of(load_definition(id), base)
+            if taken is not None and (place := places.get(tuple(taken.items()))):
+                found.setdefault(place, []).append(id)
+        return found
+
+    def _choices_of(self, definition: Definition, base: Definition) -> dict[str, str] | None:
+        taken = {}
+        for dimension in self.dimensions:
+            paths = {path for choice in dimension.choices for path in choice.set}
+            fitting = []
+            for choice in dimension.choices:
+                if any(one.estimand for one in dimension.choices):
+                    return None  # a way of counting, which belongs to no definition alone
+                varied = vary(base, **choice.set) if choice.set else base
+                try:
+                    same = all(look_up(varied, path) == look_up(definition, path) for path in paths)
+                except DefinitionError:
+                    return None
+                if same:
+                    fitting.append(choice.id)
+            if len(fitting) != 1:
+                return None
+            taken[dimension.id] = fitting[0]
+        return taken
+
+
+def list_grids() -> list[str]:
+    """Return the ids of the shipped grids.
+
+    Examples
+    --------
+    >>> "activity_free_survival" in list_grids()
+    True
+    """
+    folder = files("ahsct.definitions") / "grids"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_grid(id_or_file: str | Path | Grid) -> Grid:
+    """Return a shipped grid by its id, or a user's own from a TOML file.
+
+    Raises
+    ------
+    DefinitionError
+        Neither a shipped id nor a readable file; an unknown key, a wrong type, a choice that the base
+        does not allow: the message names file, key and the nearest known key.
+
+    Examples
+    --------
+    >>> len(load_grid("pira_mueller2025").combinations)
+    360
+    """
+    if isinstance(id_or_file, Grid):
+        return id_or_file
+    text, name = _read(id_or_file)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    if "source" not in data:
+        raise DefinitionError(
+            f"{name}: [source] is missing. Say where the choices come from (citation, seen)."
+        )
+    return build_strictly(Grid, data, name)
+
+
+def _read(id_or_file: str | Path) -> tuple[str, str]:
+    known = list_grids()
+    if str(id_or_file) in known:
+        name = f"{id_or_file}.toml"
+        return (files("ahsct.definitions") / "grids" / name).read_text(encoding="utf-8"), name
+    path = Path(id_or_file)
+    if not path.is_file():
+        raise DefinitionError(
+            f"{str(id_or_file)!r} is neither a shipped grid ({', '.join(known)}) nor a file."
+            f"{did_you_mean(str(id_or_file), known)}"
+        )
+    try:
+        return path.read_text(encoding="utf-8"), path.name
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
+
+
+strictly(Choice, Dimension, Excluded, GridMark, Grid)

@@ -1,0 +1,357 @@
+"""One endpoint under many definitions of one study: what they share is made once.
+
+Patients of several definitions are stacked, each under a name of its own, and settled in one go by the
+same functions that settle one definition. Definitions are stacked only where everything that those
+functions read of a definition is equal; what differs (events, baselines, scans) is data by then.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+import polars as pl
+
+from ahsct.definitions import Definition, DisabilityRule
+from ahsct.outcomes import disability_kernel as k
+from ahsct.outcomes.activity import derive_relapses, mri_events
+from ahsct.outcomes.assessments import CONTINUOUS, Assessment, Context, Memory, derive_context, disability_of
+from ahsct.outcomes.derive import all_events
+from ahsct.outcomes.disability import disability_records, runs_of
+from ahsct.outcomes.disability_search import FEW_VISITS, search_visits
+from ahsct.outcomes.disability_visits import MeasuredVisits, measured_visits, relapse_arrays
+from ahsct.outcomes.time_to_event import settle_endpoint
+from ahsct.tables import Study
+from ahsct.vocabulary import CANDIDATES, EVENTS, conform, empty
+
+T = TypeVar("T")
+ROWS_AT_ONCE = 100_000  # patients times definitions in one stack
+_MOST_BYTES = 400_000_000  # of remembered tables
+_WIDTH = 6  # digits of the number that stands before a stacked patient's name
+
+# fields of a definition that are data, or of no concern, once its days, events and assessments are there;
+# what else is read of those that are left out here stands in `_stacks_by`
+_IS_DATA = frozenset(
+    {"time_zero", "rebaseline", "relapses", "mri", "disability", "estimands", "endpoints", "marks"}
+)
+_PICKS_DAY = frozenset({"target_day", "window_days", "pick"})  # of a re-baseline's window
+# fields of a disability rule that are read when the visits are prepared, and after the search
+PREPARES = frozenset(
+    {
+        "measure",
+        "worsening_baseline_visit",
+        "improvement_baseline_visit",
+        "relapse_distance_from",
+        "not_before_day",
+        "same_day",
+    }
+)
+SETTLES = frozenset({"unconfirmed_at_end", "death_before_confirmation"})
+SEARCHES = frozenset(
+    {
+        "worsening_threshold",
+        "improvement_threshold",
+        "worsening_baseline_scheme",
+        "improvement_baseline_scheme",
+        "relapse_recovery_days",
+        "confirmation_periods_days",
+        "confirmation_tolerance_days",
+        "confirmed_by",
+        "confirming_visits",
+        "sustained_days",
+        "relapse_to_baseline_days",
+        "relapse_to_event_days",
+        "relapse_to_confirmation_days",
+        "raw_window_days",
+        "pira_around_event_days",
+        "pira_around_confirmation_days",
+        "events",
+        "event_day",
+    }
+)
+
+
+class Question(NamedTuple):
+    """One definition, and the endpoint and estimand of it that are asked for."""
+
+    definition: Definition
+    endpoint: str
+    estimand: str
+
+
+def settle_many(
+    study: Study, questions: Sequence[Question], *, rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield each question's place and its composite rows, as `derive_time_to_event` but for `event_id`.
+
+    Questions come in an order that shares most; memory does not grow with their number. Events are not
+    numbered here as they are alone, so that the column is left out.
+
+    Raises
+    ------
+    DefinitionError, TableError
+        As `derive_outcomes`.
+    """
+    memory = SharedTables()
+    groups: dict[Hashable, list[int]] = {}
+    for place, question in enumerate(questions):
+        groups.setdefault(_stacks_by(question), []).append(place)
+    n_patients = max(1, study.table("patients").height)
+    n_visits = study.table("visits").height * len(questions)
+    size = max(1, rows_at_once // n_patients)
+    for places in groups.values():
+        for start in range(0, len(places), size):
+            batch = places[start : start + size]
+            yield from _settle_batch(study, batch, questions, memory, is_compiled=n_visits > FEW_VISITS)
+
+
+class SharedTables(Memory):
+    """Remembers what was built, up to a total size; what was not used for longest goes first."""
+
+    def __init__(self) -> None:
+        self._built: OrderedDict[Hashable, Any] = OrderedDict()
+        self._bytes = 0
+
+    def once(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what was built under the key, or build it now."""
+        if key in self._built:
+            self._built.move_to_end(key)
+            return cast("T", self._built[key])
+        value = build()
+        self._built[key] = value
+        self._bytes += _size(value)
+        while self._bytes > _MOST_BYTES and len(self._built) > 1:
+            self._bytes -= _size(self._built.popitem(last=False)[1])
+        return value
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, pl.DataFrame):
+        return int(value.estimated_size())
+    if isinstance(value, np.ndarray):
+        return int(value.nbytes)
+    if isinstance(value, MeasuredVisits):
+        return int(value.frame.estimated_size()) + value.scaled.nbytes
+    return sum(_size(part) for part in value) if isinstance(value, tuple) else 0
+
+
+def _stacks_by(question: Question) -> Hashable:
+    """Return all that may be read of a question once its events and assessments are there."""
+    definition = question.definition
+    return (
+        _fields_but(definition, _IS_DATA),
+        definition.mri.reference,
+        *(
+            _fields_but(one, _PICKS_DAY)
+            for one in (definition.rebaseline.clinical, definition.rebaseline.mri)
+        ),
+        *(_fields_but(rule, SEARCHES) for rule in definition.disability),
+        definition.endpoint(question.endpoint),
+        definition.estimand(question.estimand),
+    )
+
+
+def _fields_but(rule: Any, left_out: frozenset[str]) -> Hashable:
+    if rule is None:
+        return None
+    return tuple(getattr(rule, one.name) for one in fields(rule) if one.name not in left_out)
+
+
+def _days_of(definition: Definition) -> Hashable:
+    """Return what of a definition makes its timeline (as in `derive_context`)."""
+    return definition.time_zero, definition.rebaseline, *(rule.measure for rule in definition.disability[:1])
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """One question's part of a stack."""
+
+    place: int
+    question: Question
+    context: Context
+
+
+def _settle_batch(
+    study: Study, places: list[int], questions: Sequence[Question], memory: Memory, *, is_compiled: bool
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Settle questions that stack, apart where the study lacks something for some of them."""
+    by_lack: dict[Hashable, list[_Slice]] = {}
+    for place in places:
+        question = questions[place]
+        endpoint = question.definition.endpoint(question.endpoint)
+        alone = replace(question.definition, endpoints=(endpoint,), primary_endpoint=endpoint.id)
+        context = derive_context(study, alone, memory=memory)
+        if not all(_is_known(component, alone) for component in endpoint.components):
+            events, _, candidates = all_events(context)
+            rows, _ = settle_endpoint(
+                context, events, candidates, endpoint=endpoint.id, only=question.estimand
+            )
+            yield place, rows.drop("event_id")
+            continue
+        lacks = tuple(one.study_lacks for one in context.assessments.values())
+        by_lack.setdefault(lacks, []).append(_Slice(place, question, context))
+    for slices in by_lack.values():
+        yield from _settle_stack(slices, memory, is_compiled=is_compiled)
+
+
+def _is_known(component: str, definition: Definition) -> bool:
+    """Whether the events of a component are found here; others are derived whole, definition by definition."""
+    measure, _, direction = component.rpartition("_")
+    return component in (*CONTINUOUS, "mri_activity") or (
+        direction in ("worsening", "improvement")
+        and any(rule.measure == measure for rule in definition.disability)
+    )
+
+
+def _settle_stack(
+    slices: list[_Slice], memory: Memory, *, is_compiled: bool
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    question, context = slices[0].question, slices[0].context
+    components = context.definition.endpoint(question.endpoint).components
+    parts = [one.context.assessments for one in slices]
+    stacked = Context(
+        study=_StackedStudy(
+            **{one.name: getattr(context.study, one.name) for one in fields(Study)}, n_slices=len(slices)
+        ),
+        definition=context.definition,
+        timeline=_stack([one.context.timeline for one in slices]),
+        visits=_NOT_STACKED,
+        relapses=_NOT_STACKED,
+        scans=_NOT_STACKED,
+        assessments={
+            name: Assessment(
+                _stack([part[name].days for part in parts]),
+                _stack([part[name].lacking for part in parts]),
+                parts[0][name].study_lacks,
+            )
+            for name in components
+        },
+    )
+    found = [
+        _events_of(component, slices, memory, is_compiled=is_compiled)
+        for component in dict.fromkeys(components)
+    ]
+    events = pl.concat([empty(EVENTS), *(events for events, _ in found)])
+    candidates = pl.concat([empty(CANDIDATES), *(rejected for _, rejected in found)])
+    rows, _ = settle_endpoint(stacked, events, candidates, endpoint=question.endpoint, only=question.estimand)
+    number = rows["patient_id"].str.slice(0, _WIDTH).cast(pl.Int64)
+    rows = rows.drop("event_id").with_columns(pl.col("patient_id").str.slice(_WIDTH))
+    cuts = np.searchsorted(number.to_numpy(), np.arange(len(slices) + 1))
+    for place, (start, stop) in enumerate(pairwise(cuts)):
+        yield slices[place].place, rows.slice(int(start), int(stop - start))
+
+
+def _stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the frames of all slices below each other, their patients under the names of their slice."""
+    numbers = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
+    return _named(pl.concat(frames), numbers)
+
+
+def _named(frame: pl.DataFrame, slices: Any) -> pl.DataFrame:
+    number = pl.Series("_slice", slices, dtype=pl.Int64).cast(pl.String).str.zfill(_WIDTH)
+    return frame.with_columns((number + frame["patient_id"]).alias("patient_id"))
+
+
+class _NotStacked:
+    """Stands where a stack has no table, so that reading one is an error and no wrong number."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"settling reads `{name}` of a table that is not stacked")
+
+
+_NOT_STACKED = cast("pl.DataFrame", _NotStacked())
+
+
+@dataclass(frozen=True)
+class _StackedStudy(Study):
+    """A study whose tables come back stacked, when they are asked for."""
+
+    n_slices: int = 1
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        return _stack([super().table(name, columns)] * self.n_slices)
+
+
+def _events_of(
+    component: str, slices: list[_Slice], memory: Memory, *, is_compiled: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the events of a component in all slices, and the changes that follow-up was too short to confirm."""
+    none = empty(EVENTS), empty(CANDIDATES)
+    if component == "death":
+        return none
+    if component in ("relapse", "mri_activity"):
+        return _stack([_activity(component, one.context, memory) for one in slices]), none[1]
+    by_visits: dict[Hashable, list[int]] = {}
+    for number, one in enumerate(slices):
+        rule, _ = disability_of(component, one.context.definition)
+        if rule.measure in one.context.visits.columns:
+            key = (_days_of(one.context.definition), _fields_but(rule, SEARCHES | SETTLES), rule.event_day)
+            by_visits.setdefault(key, []).append(number)
+    parts = [
+        _changes(
+            component,
+            [(number, slices[number].context) for number in numbers],
+            memory,
+            is_compiled=is_compiled,
+        )
+        for numbers in by_visits.values()
+    ]
+    return pl.concat([none[0], *(one for one, _ in parts)]), pl.concat([none[1], *(one for _, one in parts)])
+
+
+def _activity(component: str, context: Context, memory: Memory) -> pl.DataFrame:
+    definition, days = context.definition, _days_of(context.definition)
+    if component == "relapse":
+        return memory.once(
+            ("relapse events", days, definition.relapses),
+            lambda: derive_relapses(context.relapses, rule=definition.relapses),
+        )
+    return memory.once(
+        ("scan events", days, definition.mri), lambda: mri_events(context.scans, rule=definition.mri)
+    )
+
+
+def _changes(
+    component: str, contexts: list[tuple[int, Context]], memory: Memory, *, is_compiled: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Search the same visits under one rule after the other; tell of all findings in one table."""
+    context = contexts[0][1]
+    first, direction = disability_of(component, context.definition)
+    sign = 1 if direction == "worsening" else -1
+    days = (
+        context.definition.time_zero,
+        context.definition.rebaseline,
+        context.definition.disability[0].measure,
+    )
+    prepared = (days, _fields_but(first, SEARCHES | SETTLES))
+    measured = memory.once(
+        ("measured", prepared), lambda: measured_visits(context.visits, first, function="settle_many")
+    )
+    over = memory.once(
+        ("over", prepared),
+        lambda: relapse_arrays(context.known_relapses, measured.patients, first, function="settle_many"),
+    )
+    found = []
+    for _, one in contexts:
+        rule, _ = disability_of(component, one.definition)
+
+        def search(rule: DisabilityRule = rule) -> Any:
+            run = next(run for run in runs_of(rule) if direction in run)
+            rows = search_visits(measured, over, rule, run, is_compiled=is_compiled)[0]
+            is_wanted = (rows[:, k.DIRECTION] == sign) & np.isin(
+                rows[:, k.OUTCOME], (k.EVENT, k.FOLLOW_UP_TOO_SHORT)
+            )
+            return rows[is_wanted]
+
+        found.append(memory.once(("search", component, days, _fields_but(rule, SETTLES)), search))
+    records = disability_records(
+        np.concatenate(found), measured, first, has_relapses=context.known_relapses is not None
+    )
+    slices = np.repeat([number for number, _ in contexts], [len(rows) for rows in found])
+    records = _named(records, slices)
+    is_event = pl.col("rejected_because").is_null()
+    return conform(records.filter(is_event), EVENTS), conform(records.filter(~is_event), CANDIDATES)
