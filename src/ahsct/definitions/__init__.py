@@ -18,16 +18,15 @@ from ahsct.definitions.definition import (
     TimeZero,
     TreatmentDeathRule,
 )
+from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
 from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import list_norms, load_norm
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RebaselineWindow,
     RelapseRule,
-    ThresholdStep,
     rule_hash,
 )
 

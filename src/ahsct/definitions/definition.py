@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Literal
 
 from ahsct.definitions.composite import Endpoint, Estimand
+from ahsct.definitions.disability_rule import DisabilityRule
 from ahsct.definitions.norms import list_norms
 from ahsct.definitions.rules import (
-    DisabilityRule,
     MriRule,
     Rebaseline,
     RelapseRule,

@@ -41,7 +41,7 @@ def search_visits(
     """
     visit = getattr(rule, f"{run[0]}_baseline_visit")
     scheme = getattr(rule, f"{run[0]}_baseline_scheme")
-    sign = sign_of(rule.measure)
+    sign = sign_of(rule)
     settings = {
         k.SIGN: sign,
         k.FIND_WORSE: "worsening" in run,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ahsct.definitions import DisabilityRule
-from ahsct.errors import TableError
+from ahsct.errors import DefinitionError, TableError
 from ahsct.kernels import as_kernel_array
 from ahsct.vocabulary import require_columns
 
@@ -41,9 +41,25 @@ class MeasuredVisits:
         return self.frame["patient_id"].gather(self.starts[:-1])
 
 
-def sign_of(measure: str) -> int:
+def sign_of(rule: DisabilityRule) -> int:
     """Return +1 where a greater score is worse, -1 where a smaller one is (correct answers)."""
-    return -1 if measure == "sdmt" else 1
+    return 1 if rule.greater_is_worse else -1
+
+
+_NOT_YET = {
+    "threshold_column": None, "relapse_rebaseline": "none", "baseline_may_improve": True,
+    "sub_threshold_rebaseline": "none", "skip_local_extrema": "none", "proceed_from": "confirmation",
+    "confirmation_tolerances_days": (), "improvement_confirmation_periods_days": (),
+    "improvement_sustained_days": None, "persistence_days": 0, "pira_around_preceding_days": (0, 0),
+    "pira_joined": "none", "event_number": 1, "event_kind": "each_direction", "search": "apart",
+    "plateau": "one_event", "impute_probability": 0,
+}  # fmt: skip
+
+
+def _refuse_unfinished(rule: DisabilityRule) -> None:
+    for name, value in _NOT_YET.items():
+        if getattr(rule, name) != value:
+            raise DefinitionError(f"{name} = {getattr(rule, name)!r} is not yet carried out; leave it out.")
 
 
 def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str) -> MeasuredVisits:
@@ -56,7 +72,8 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
         large; a patient has several such visits on a day under `same_day = "error"`; a context column
         has several values within a patient.
     """
-    needed = ["patient_id", "visit_day", rule.measure]
+    _refuse_unfinished(rule)
+    needed = ["patient_id", "visit_day", rule.column]
     choices = (rule.worsening_baseline_visit, rule.improvement_baseline_visit)
     needed += ["visit_type"] if "screening" in choices else []
     needed += ["rebaseline_day"] if "rebaseline" in choices else []
@@ -65,7 +82,7 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
     frame = visits.select(
         pl.col("patient_id").cast(pl.String),
         pl.col("visit_day").cast(pl.Int64),
-        pl.col(rule.measure).cast(pl.Float64).alias("value"),
+        pl.col(rule.column).cast(pl.Float64).alias("value"),
         (
             pl.col("row").cast(pl.Int64) if "row" in has else pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
         ).alias("row"),
@@ -80,7 +97,7 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
     ).filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())  # the measure was not taken
     for name in ("patient_id", "visit_day"):
         _refuse(frame, pl.col(name).is_null(), f"`visits.{name}` must not be missing")
-    _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.measure}` must lie within ±{_LIMIT}")
+    _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.column}` must lie within ±{_LIMIT}")
     _refuse(frame, pl.col("visit_day").abs() > _LIMIT, f"`visits.visit_day` must lie within ±{_LIMIT}")
     frame = _one_per_day(frame, rule)
     starts = _starts(frame["patient_id"])
@@ -187,13 +204,13 @@ def _one_per_day(frame: pl.DataFrame, rule: DisabilityRule) -> pl.DataFrame:
         return frame
     if rule.same_day == "error":
         raise TableError(
-            f"{len(repeats)} of {len(frame)} visits with {rule.measure} fall on a day on which the patient already "
+            f"{len(repeats)} of {len(frame)} visits with {rule.column} fall on a day on which the patient already "
             f"has one, the first is row {min(repeats['row'].to_list())}. Correct the table, or choose "
             'same_day = "last_row" or "worst" in the rule.'
         )
     if rule.same_day == "worst":
         frame = frame.sort(
-            *key, sign_of(rule.measure) * pl.col("value"), "can_confirm", -pl.col("row"), maintain_order=True
+            *key, sign_of(rule) * pl.col("value"), "can_confirm", -pl.col("row"), maintain_order=True
         )
     return frame.unique(key, keep="last", maintain_order=True)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from ahsct.definitions import DisabilityRule
+from ahsct.definitions import DisabilityRule, ThresholdStep
 
-_HIGHER_IS_BETTER = ("sdmt",)
 _ROUNDING = 1e-9  # a change of exactly the threshold counts, also where 1.2 * 5 is 6.000000000000001
 
 
@@ -25,11 +24,16 @@ def meets_change(value: str, baseline: str, *, rule: DisabilityRule, direction: 
     """
     steps = rule.improvement_threshold if direction == "improvement" else rule.worsening_threshold
     needed = pl.coalesce(
-        pl.when(pl.col(baseline) >= step.from_value).then(
-            step.change if step.unit == "points" else step.change * pl.col(baseline).abs()
-        )
+        pl.when(pl.col(baseline) >= step.from_value).then(_change(step, pl.col(baseline)))
         for step in reversed(steps)
     )
-    rises = (direction == "improvement") == (rule.measure in _HIGHER_IS_BETTER)
+    rises = (direction == "worsening") == rule.greater_is_worse
     change = pl.col(value) - pl.col(baseline) if rises else pl.col(baseline) - pl.col(value)
     return change >= needed - _ROUNDING
+
+
+def _change(step: ThresholdStep, baseline: pl.Expr) -> pl.Expr:
+    if step.unit == "points":
+        return pl.lit(step.change)
+    part = step.change * baseline.abs()
+    return part if step.at_most is None else pl.min_horizontal(part, pl.lit(step.at_most))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ahsct.definitions import (
@@ -11,9 +9,9 @@ from ahsct.definitions import (
     Definition,
     DisabilityRule,
     RebaselineWindow,
-    ThresholdStep,
 )
 from ahsct.report.formats import and_list, time_words
+from ahsct.report.methods_disability import disability_sentences
 from ahsct.report.words import (
     INTERVALS,
     MEASURES,
@@ -28,34 +26,6 @@ from ahsct.vocabulary import DAYS_PER_YEAR
 
 MARK_NAMES = {"assumed": "assumed", "inferred": "inferred", "memory": "recalled from memory"}
 _LESIONS = {"gd": "gadolinium-enhancing", "new_t2": "new T2", "enlarging_t2": "enlarging T2"}
-_BASELINES = {
-    "first": "the first visit",
-    "screening": "the screening visit",
-    "last_before_mobilisation": "the last visit before mobilisation",
-    "last_before_time_zero": "the last visit before time zero",
-    "rebaseline": "the re-baseline visit",
-}
-_CONFIRMED_BY = {
-    "threshold": "meets the threshold",
-    "at_or_above_event": "is at or beyond the value of the event",
-    "monotonic": "is at or beyond the value of the visit before",
-}
-_UNCONFIRMED = {
-    "censor_before_onset": "ends the follow-up of that measure before its onset",
-    "censor_at_last_visit": "ends the follow-up of that measure at the last visit",
-    "event": "counts as an event",
-    "interval": "is taken as an event that may lie beyond the last visit",
-}
-_DEATH_BEFORE = {
-    "event": "confirms it",
-    "death_only": "counts as a death only",
-    "censor": "ends the follow-up of that measure",
-}
-_SAME_DAY = {
-    "error": "are refused as an error",
-    "last_row": "are settled by the last row",
-    "worst": "are settled by the worst value",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,101 +234,8 @@ def _rebaseline(field: str, name: str, window: RebaselineWindow | None) -> list[
 def _disability(rule: DisabilityRule, d: Definition) -> list[Statement]:
     return [
         _say(text, *(f"disability.{rule.measure}.{field}" for field in fields.split()))
-        for text, fields in _disability_sentences(rule)
+        for text, fields in disability_sentences(rule)
     ]
-
-
-def _disability_sentences(rule: DisabilityRule) -> Iterator[tuple[str, str]]:
-    yield f"Worsening: {_thresholds(rule.worsening_threshold)}.", "measure worsening_threshold"
-    yield f"Improvement: {_thresholds(rule.improvement_threshold)}.", "improvement_threshold"
-    for direction in ("worsening", "improvement"):
-        visit = _BASELINES[getattr(rule, f"{direction}_baseline_visit")]
-        scheme = words(getattr(rule, f"{direction}_baseline_scheme"))
-        yield (
-            f"Baseline of {direction}: {visit} ({scheme}).",
-            f"{direction}_baseline_visit {direction}_baseline_scheme",
-        )
-    yield (
-        f"After a relapse {rule.relapse_recovery_days} days are allowed for recovery."
-        if rule.relapse_recovery_days
-        else "No time for recovery after a relapse is set.",
-        "relapse_recovery_days",
-    )
-    yield (
-        f"Distances after a relapse count from its {'last day' if rule.relapse_distance_from == 'end' else 'onset'}.",
-        "relapse_distance_from",
-    )
-    early, late = rule.confirmation_tolerance_days
-    late_words = "any time later" if math.isinf(late) else f"{late:g} days late"
-    periods = and_list([f"{days}" for days in rule.confirmation_periods_days]).replace(" and ", " or ")
-    yield (
-        f"Confirmed after {periods} days (from {early:g} days early to {late_words}) by a visit that "
-        f"{_CONFIRMED_BY[rule.confirmed_by]}; "
-        + (
-            "every visit between must hold too."
-            if rule.confirming_visits == "every"
-            else "visits between may differ."
-        ),
-        "confirmation_periods_days confirmation_tolerance_days confirmed_by confirming_visits",
-    )
-    yield (
-        "It must hold to the last visit."
-        if math.isinf(rule.sustained_days)
-        else f"It must hold for at least {rule.sustained_days:g} days."
-        if rule.sustained_days
-        else "After its confirmation it need not hold any longer.",
-        "sustained_days",
-    )
-    for name in ("baseline", "event", "confirmation"):
-        before, after = getattr(rule, f"relapse_to_{name}_days")
-        yield (
-            f"The {name} visit lies at least {before} days after a relapse and {after} days before the next."
-            if before or after
-            else f"The {name} visit may lie at any distance from a relapse.",
-            f"relapse_to_{name}_days",
-        )
-    yield (
-        f"Relapse-associated (RAW): onset from {rule.raw_window_days[1]} days before to {rule.raw_window_days[0]} "
-        "days after a relapse.",
-        "raw_window_days",
-    )
-    around_event, around_confirmation = rule.pira_around_event_days, rule.pira_around_confirmation_days
-    yield (
-        "Independent of relapse activity (PIRA): no relapse from "
-        f"{around_event[0]} days before to {around_event[1]} days after the onset, nor from "
-        f"{around_confirmation[0]} days before to {around_confirmation[1]} days after the confirmation.",
-        "pira_around_event_days pira_around_confirmation_days",
-    )
-    yield (
-        f"{'The first event is' if rule.events == 'first' else 'All events are'} reported; "
-        f"the day of an event is that of its {rule.event_day}.",
-        "events event_day",
-    )
-    yield (
-        "There is no earliest day for an event."
-        if rule.not_before_day is None
-        else f"Events count from day {rule.not_before_day} on.",
-        "not_before_day",
-    )
-    yield (
-        f"A change not yet confirmed at the end {_UNCONFIRMED[rule.unconfirmed_at_end]}; a death before confirmation "
-        f"{_DEATH_BEFORE[rule.death_before_confirmation]}.",
-        "unconfirmed_at_end death_before_confirmation",
-    )
-    yield f"Two visits on the same day {_SAME_DAY[rule.same_day]}.", "same_day"
-
-
-def _thresholds(steps: tuple[ThresholdStep, ...]) -> str:
-    parts = []
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        change = f"{100 * step.change:g} %" if step.unit == "fraction" else f"{step.change:g}"
-        reach = (
-            f"from {step.from_value:g} on"
-            if following is None
-            else f"from {step.from_value:g} to under {following.from_value:g}"
-        )
-        parts.append(f"at least {change} where the baseline is {reach}")
-    return "a change of " + ", ".join(parts)
 
 
 def _endpoints(d: Definition) -> list[Statement]:

@@ -25,6 +25,7 @@ MEASURES = {
     "nhpt_dom_s": "nine-hole peg test, dominant hand",
     "nhpt_nondom_s": "nine-hole peg test, other hand",
     "sdmt": "symbol digit modalities test",
+    "custom": "own measure",
 }
 INTERVALS = {
     "log-log": "log(−log)",
