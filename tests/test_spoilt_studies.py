@@ -22,10 +22,11 @@ import polars as pl
 import pytest
 from tests.hand_study import Tables, date, hand_study, in_days, renamed, write_hand_study
 
-from ahsct.analysis import Analysis
+from ahsct.analysis import Analysis, analyse
 from ahsct.cli import study as commands
 from ahsct.errors import AhsctError, DefinitionError, RequestError, SourceError, StudyError, TableError
 from ahsct.report import write_report
+from ahsct.report.answer import left_out
 from ahsct.tables import read_study, write_study
 from ahsct.vocabulary import RESULTS
 
@@ -511,6 +512,19 @@ def test_set_aside_is_said_everywhere(
     ]
     (step,) = seen[0].outcomes.flow.filter(pl.col("step") == "checked").to_dicts()
     assert (step["n"], step["n_left_out"]) == (8, 2)
+
+
+def test_another_time_zero_than_the_studys_own_is_said(tmp_path: Path) -> None:
+    tables = hand_study()
+    for row in tables["patients"]:
+        row["time_zero_kind"] = "randomisation"
+    said = left_out(analyse(read_study(write_hand_study(tmp_path / "study", tables))), share=False)
+    assert (
+        "The study's own time zero is randomisation; here time is counted from the infusion of the graft"
+        in " ".join(said)
+    )
+    own = left_out(analyse(read_study(write_hand_study(tmp_path / "own", hand_study()))), share=False)
+    assert "own time zero" not in " ".join(own)
 
 
 @pytest.mark.usefixtures("no_figures")

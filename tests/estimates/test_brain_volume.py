@@ -11,7 +11,8 @@ import pytest
 
 from ahsct.definitions import BrainVolumeRule, list_norms, load_norm
 from ahsct.estimates.brain_volume import brain_volume_change, fit_exponential
-from ahsct.estimates.healthy_ageing import healthy_at, late_slopes, longest_followed_beside_norms
+from ahsct.definitions import healthy_at
+from ahsct.estimates.healthy_ageing import late_slopes, longest_followed_beside_norms
 from ahsct.vocabulary import PATIENT_VALUES, RESULTS, empty, from_rows
 
 REFERENCE = Path(__file__).parent.parent / "reference"

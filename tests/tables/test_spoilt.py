@@ -41,6 +41,7 @@ SPOILT = [
     ("visits.csv", "P1,2004-04-10,3.5", "P1,2004-04-10,0.5", "edss_off_scale", "error", 2, "edss", "0.5 does not exist", ""),
     ("visits.csv", "P1,2004-04-10,3.5", "P1,2004-04-10,3.25", "edss_off_scale", "error", 2, "edss", "found 3.25", ""),
     ("visits.csv", "P1,2004-04-10,3.5", "P1,2004-04-10,10.5", "edss_off_scale", "error", 2, "edss", "found 10.5", ""),
+    ("visits.csv", "P1,2004-04-10,3.5", "P1,2004-04-10,10.0", "edss_10_alive", "error", 2, "edss", "death due to MS", ""),
     ("visits.csv", "P1,2004-04-10,3.5", "P1,2004-04-10,", "no_edss", "warning", 2, "edss", "does not count", ""),
     ("visits.csv", "R1,Y,5.9", "R1,Y,-5.9", "below_minimum", "error", 2, "t25fw_s", "at least 0 s, found -5.9", ""),
     ("visits.csv", "R1,Y,5.9", "R1,Y,590", "above_maximum", "error", 2, "t25fw_s", "at most 180 s", ""),

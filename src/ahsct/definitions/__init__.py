@@ -1,5 +1,11 @@
 """Definitions are data: frozen dataclasses, loaded strictly from TOML files with a source."""
 
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+)
 from ahsct.definitions.composite import (
     INTERCURRENT_EVENTS,
     Endpoint,
@@ -21,7 +27,7 @@ from ahsct.definitions.definition import (
 from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
 from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
-from ahsct.definitions.norms import list_norms, load_norm
+from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
     MriRule,
     Rebaseline,
@@ -31,9 +37,13 @@ from ahsct.definitions.rules import (
 )
 
 __all__ = [
+    "BRAIN_VOLUME_LOSS",
     "INTERCURRENT_EVENTS",
+    "BrainVolumeLossRule",
     "BrainVolumeRule",
     "Choice",
+    "CombinedRule",
+    "ComponentSpec",
     "Definition",
     "Dimension",
     "DisabilityRule",
@@ -56,6 +66,8 @@ __all__ = [
     "TimeZero",
     "TreatmentDeathRule",
     "definition_text",
+    "healthy_at",
+    "healthy_limit",
     "list_definitions",
     "list_grids",
     "list_norms",

@@ -6,6 +6,13 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from ahsct.definitions.components import (
+    BRAIN_VOLUME_LOSS,
+    BrainVolumeLossRule,
+    CombinedRule,
+    ComponentSpec,
+    component_names,
+)
 from ahsct.definitions.composite import Endpoint, Estimand
 from ahsct.definitions.disability_rule import DisabilityRule
 from ahsct.definitions.norms import list_norms
@@ -18,6 +25,8 @@ from ahsct.definitions.rules import (
 )
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
+
+_OF_IMPROVEMENT = ("improvement_baseline_visit", "improvement_baseline_scheme")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +161,8 @@ class Definition:
     engraftment: EngraftmentRule = field(default_factory=EngraftmentRule)
     treatment_death: TreatmentDeathRule = field(default_factory=TreatmentDeathRule)
     brain_volume: BrainVolumeRule | None = None
+    brain_volume_loss: BrainVolumeLossRule | None = None
+    combined: tuple[CombinedRule, ...] = ()
     marks: tuple[Mark, ...] = ()
 
     def __post_init__(self) -> None:
@@ -163,7 +174,7 @@ class Definition:
             )
         if len(set(ids)) < len(ids):
             raise DefinitionError(f"an endpoint is named twice: {ids}.")
-        measures = [rule.measure for rule in self.disability]
+        measures: list[str] = [rule.measure for rule in self.disability]
         if len(set(measures)) < len(measures):
             raise DefinitionError(f"two disability rules have the same measure: {measures}.")
         if not 0 < self.conf_level < 1:
@@ -177,17 +188,54 @@ class Definition:
                     f"disability rule {rule.measure!r} takes its baseline at the re-baseline, but there is no "
                     "[rebaseline.clinical]. Add it, or choose another baseline visit."
                 )
-        known = {"relapse", "mri_activity", "death"} | {
-            f"{measure}_{direction}" for measure in measures for direction in ("worsening", "improvement")
-        }
+        self._check_combined(measures)
+        if self.brain_volume_loss is not None and self.rebaseline.mri is None:
+            raise DefinitionError(
+                "brain_volume_loss counts from the re-baseline alone, but there is no [rebaseline.mri]. Add it."
+            )
+        known = self.components
         for endpoint in self.endpoints:
             self._check_estimands(endpoint)
             for component in endpoint.components:
                 if component not in known:
+                    hint = "" if component != BRAIN_VOLUME_LOSS else " It needs a [brain_volume_loss] rule."
                     raise DefinitionError(
                         f"endpoint {endpoint.id!r} has component {component!r}; known are {sorted(known)}."
-                        f"{did_you_mean(component, known)}"
+                        f"{did_you_mean(component, known)}{hint}"
                     )
+
+    def _check_combined(self, measures: list[str]) -> None:
+        ids = [rule.id for rule in self.combined]
+        if len({*ids, *measures}) < len(ids) + len(measures):
+            raise DefinitionError(
+                f"a combined rule needs an id of its own: {ids} beside measures {measures}."
+            )
+        for rule in self.combined:
+            for measure in rule.measures:
+                if measure not in measures:
+                    raise DefinitionError(
+                        f"combined rule {rule.id!r} names {measure!r}, but there is no disability rule for it, "
+                        f"only for {measures}.{did_you_mean(measure, measures)}"
+                    )
+            if rule.confirmed_by == "any_measure":
+                self._check_alike(rule)
+
+    def _check_alike(self, combined: CombinedRule) -> None:
+        """Refuse cross-confirmation between rules that differ in more than the threshold."""
+        own = {"measure", "worsening_threshold", "improvement_threshold", *_OF_IMPROVEMENT}
+        first, *others = (asdict(self.disability_rule(measure)) for measure in combined.measures)
+        if first["worsening_baseline_scheme"] != "fixed":
+            raise DefinitionError(
+                f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs worsening_baseline_scheme = '
+                f'"fixed", not {first["worsening_baseline_scheme"]!r}: a moved baseline belongs to one measure.'
+            )
+        for other in others:
+            differ = [name for name in first if name not in own and first[name] != other[name]]
+            if differ:
+                raise DefinitionError(
+                    f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs rules that agree in all '
+                    f"but the threshold; {other['measure']} differs from {first['measure']} in {', '.join(differ)}."
+                )
 
     def _check_estimands(self, endpoint: Endpoint) -> None:
         found = [self.estimand(id) for id in endpoint.estimands]
@@ -201,6 +249,17 @@ class Definition:
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""
         return json_hash(plain(asdict(self)))
+
+    @cached_property
+    def components(self) -> dict[str, ComponentSpec]:
+        """Every component that an endpoint of this definition may name."""
+        return component_names(
+            self.disability, self.combined, has_volume_rule=self.brain_volume_loss is not None
+        )
+
+    def combined_rule(self, id: str) -> CombinedRule | None:
+        """Return the combined rule of this id, or None where it names a single measure."""
+        return next((rule for rule in self.combined if rule.id == id), None)
 
     def endpoint(self, id: str) -> Endpoint:
         """Return one endpoint by its id."""

@@ -63,6 +63,14 @@ class Excluded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Together:
+    """Choices of several dimensions that set a field differently where they meet than each alone."""
+
+    choices: Mapping[str, tuple[str, ...]]
+    set: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class GridMark:
     """A dimension (or `dimension.choice`) whose content no source gives: assumed, inferred or recalled."""
 
@@ -84,8 +92,8 @@ class Point(NamedTuple):
 class Grid:
     """A question and the definitions under which it is asked.
 
-    Every point is the base with `set` and the fields of its choices; it answers for one endpoint under
-    one estimand at the milestones. The first point takes the first choice of every dimension: the base.
+    Every point is the base with `set`, the fields of its choices, and those of `together` where choices
+    meet; it answers for one endpoint under one estimand at the milestones. The first point takes the first choice of every dimension: the base.
     """
 
     schema: Literal[1]
@@ -99,6 +107,7 @@ class Grid:
     dimensions: tuple[Dimension, ...]
     set: Mapping[str, Any] = field(default_factory=dict)
     excluded: tuple[Excluded, ...] = ()
+    together: tuple[Together, ...] = ()
     marks: tuple[GridMark, ...] = ()
 
     def __post_init__(self) -> None:
@@ -112,6 +121,10 @@ class Grid:
         for one in self.excluded:
             for dimension, choice in one.choices.items():
                 self.dimension(dimension).choice(choice)
+        for meeting in self.together:
+            for dimension, met in meeting.choices.items():
+                for choice in met:
+                    self.dimension(dimension).choice(choice)
         for mark in self.marks:
             dimension, _, choice = mark.of.partition(".")
             if choice:
@@ -172,6 +185,9 @@ class Grid:
             choices = self.combinations[place]
             chosen = [self.dimension(name).choice(choice) for name, choice in choices.items()]
             changes = {path: value for choice in chosen for path, value in choice.set.items()}
+            for meeting in self.together:
+                if all(choices[name] in met for name, met in meeting.choices.items()):
+                    changes |= meeting.set
             estimand = next((one.estimand for one in chosen if one.estimand), self.estimand)
             try:
                 definition = varied(changes) if changes else base
@@ -282,4 +298,4 @@ def _read(id_or_file: str | Path) -> tuple[str, str]:
         raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
 
 
-strictly(Choice, Dimension, Excluded, GridMark, Grid)
+strictly(Choice, Dimension, Excluded, Together, GridMark, Grid)

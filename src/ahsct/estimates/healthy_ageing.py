@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ahsct.definitions import BrainVolumeRule, load_norm
+from ahsct.definitions import BrainVolumeRule, healthy_at, healthy_limit, load_norm
 from ahsct.estimates.brain_volume import scan_table
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rows import result, results_frame, stamp
@@ -102,33 +102,6 @@ def late_slopes(patient_values: pl.DataFrame, *, break_years: float) -> pl.DataF
     return pl.DataFrame(rows, schema=schema).sort(["last_years", "patient_id"], descending=[True, False])
 
 
-def healthy_at(norm: pl.DataFrame, age_years: float) -> dict[str, float | None] | None:
-    """Return a norm at an age: `mean`, `sd`, `p95` [percent per year, losses negative].
-
-    Straight lines between the published ages; outside of them None. A norm with one row without an
-    age holds for all ages.
-
-    Examples
-    --------
-    >>> healthy_at(load_norm("healthy_siena_2018"), 55.0)
-    {'mean': -0.3, 'sd': None, 'p95': -0.77}
-    >>> healthy_at(load_norm("healthy_siena_2018"), 44.9) is None
-    True
-    """
-    if norm["age_years"].null_count():
-        row = norm.row(0, named=True)
-        return {name: row[f"{name}_pct_per_year"] for name in ("mean", "sd", "p95")}
-    ages = norm["age_years"].to_numpy().astype(float)
-    if not ages.min() <= age_years <= ages.max():
-        return None
-    return {
-        name: None
-        if norm[f"{name}_pct_per_year"].null_count()
-        else float(np.interp(age_years, ages, norm[f"{name}_pct_per_year"].to_numpy().astype(float)))
-        for name in ("mean", "sd", "p95")
-    }
-
-
 def _beside_norm(chosen: pl.DataFrame, n_scanned: int, id: str, conf_level: float) -> pl.DataFrame:
     norm = load_norm(id)
     n_inside, differences, has_spread = 0, [], False
@@ -138,12 +111,10 @@ def _beside_norm(chosen: pl.DataFrame, n_scanned: int, id: str, conf_level: floa
         if healthy is None or healthy["mean"] is None:
             continue
         differences.append(slope - healthy["mean"])
-        if healthy["sd"] is not None:
+        if (limit := healthy_limit(healthy)) is not None:
             has_spread = True
-            n_inside += abs(slope - healthy["mean"]) <= 1.96 * healthy["sd"]
-        elif healthy["p95"] is not None:
-            has_spread = True
-            n_inside += slope >= healthy["p95"]
+            is_above = healthy["sd"] is not None and slope > 2 * healthy["mean"] - limit
+            n_inside += slope >= limit and not is_above
     n = len(differences)
     n_left = chosen.height - n
     common = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
 
-from ahsct.definitions import Definition, Endpoint
+from ahsct.definitions import ComponentSpec, Definition, Endpoint
 from ahsct.outcomes.assessments import (
     CONTINUOUS,
     Context,
@@ -30,7 +31,7 @@ def follow_component(
     context: Context,
     events: pl.DataFrame,
     candidates: pl.DataFrame | None,
-    component: str,
+    name: str,
     endpoint: Endpoint,
 ) -> Component:
     """Return a component's first event and its follow-up in each patient with a time zero.
@@ -40,11 +41,13 @@ def follow_component(
     Component
         `patients` has `patient_id`, `event_day`, `left_day`, `event_id`, `entry_day` (start of risk),
         `until_day` (last day of assessment without too long a gap), `has_gap`, `is_unconfirmed`,
-        `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable); all
-        days from time zero.
+        `censor_left_day` (known to be free of it only up to here), `lacking` (why not evaluable, from
+        `due_day` on; missing: from the start), `never_starts` (risk starts at a re-baseline that never
+        came); all days from time zero.
     """
     definition = context.definition
-    days, lacking, study_lacks = context.assessments[component]
+    component = definition.components[name]
+    days, lacking, study_lacks = context.assessments[name]
     window = window_of(component, definition)
     zero = pl.col("time_zero_day")
     people = context.timeline.drop_nulls("time_zero_day").select(
@@ -61,12 +64,14 @@ def follow_component(
     first = _first_events(events, people, component, definition)
     chain = _unbroken(days, people, endpoint)
     known_until = pl.coalesce("death_day", "last_contact_day")
-    until = known_until if component in CONTINUOUS else pl.col("chain_day")
+    until = known_until if component.kind in CONTINUOUS else pl.col("chain_day")
     table = people
     for part in (first, chain, lacking.rename({"reason": "lacking"})):
         table = table.join(part, on="patient_id", how="left", maintain_order="left")
     table = table.with_columns(until.alias("until_day"), pl.col("has_gap").fill_null(False))
     table = _with_unconfirmed(table, candidates, component, definition)
+    covers = endpoint.missing.covers_days or 0
+    never_starts = is_delayed and needs_rebaseline(component, definition)
     return Component(
         table.select(
             "patient_id",
@@ -81,16 +86,29 @@ def follow_component(
             "is_unconfirmed",
             "censor_left_day",
             "lacking",
+            pl.when(pl.col("since") == "follow_up")
+            .then(covers)
+            .when(pl.col("since") == "rebaseline")
+            .then(_last_rebaseline_day(component, definition))
+            .cast(pl.Int64)
+            .alias("due_day"),
+            (pl.lit(never_starts) & pl.col("rebaseline_day").is_null()).alias("never_starts"),
         ),
         days,
         study_lacks,
     )
 
 
+def _last_rebaseline_day(component: ComponentSpec, definition: Definition) -> int | None:
+    """Return the day by which the re-baseline of a component must have come."""
+    window = window_of(component, definition) or definition.rebaseline.clinical
+    return None if window is None else window.window_days[1]
+
+
 def _first_events(
-    events: pl.DataFrame, people: pl.DataFrame, component: str, definition: Definition
+    events: pl.DataFrame, people: pl.DataFrame, component: ComponentSpec, definition: Definition
 ) -> pl.DataFrame:
-    if component == "death":
+    if component.kind == "death":
         return people.select(
             "patient_id",
             pl.col("death_day").alias("event_day"),
@@ -98,7 +116,7 @@ def _first_events(
             pl.lit(None, dtype=pl.String).alias("event_id"),
         )
     since = (
-        _of_component(events, component)
+        _of_component(events, component, definition)
         .join(
             people.select("patient_id", "time_zero_day", "rebaseline_day"),
             on="patient_id",
@@ -109,12 +127,12 @@ def _first_events(
         .filter(pl.col("day") >= 0)
     )
     window = window_of(component, definition)
-    if window is not None and window.early_events != "count" and component != "mri_activity":
+    if window is not None and window.early_events != "count" and component.kind != "mri_activity":
         # early scans are already left out of the MRI events; without a re-baseline nobody knows what is early
         since = since.filter((pl.col("day") >= pl.col("rebaseline_day")).fill_null(False))
     elif needs_rebaseline(component, definition):
         since = since.filter(pl.col("rebaseline_day").is_not_null())
-    left = pl.col("day") if component == "relapse" else pl.max_horizontal("left_day", 0)
+    left = pl.col("day") if component.kind == "relapse" else pl.max_horizontal("left_day", 0)
     return (
         since.sort("patient_id", "day", "event_id")
         .unique("patient_id", keep="first", maintain_order=True)
@@ -122,13 +140,20 @@ def _first_events(
     )
 
 
-def _of_component(events: pl.DataFrame, component: str) -> pl.DataFrame:
-    if component in ("relapse", "mri_activity"):
-        return events.filter(pl.col("kind") == component)
-    measure, _, direction = component.rpartition("_")
-    return events.filter(
-        (pl.col("kind") == "disability") & (pl.col("measure") == measure) & (pl.col("direction") == direction)
+def _of_component(events: pl.DataFrame, component: ComponentSpec, definition: Definition) -> pl.DataFrame:
+    if component.kind != "disability":
+        return events.filter(pl.col("kind") == component.kind)
+    assert component.measure is not None
+    combined = definition.combined_rule(component.measure)
+    is_sum = combined is not None and combined.confirmed_by == "same_measure"
+    measures = combined.measures if combined is not None and is_sum else (component.measure,)
+    found = events.filter(
+        (pl.col("kind") == "disability")
+        & pl.col("measure").is_in(list(measures))
+        & (pl.col("direction") == component.direction)
     )
+    # a worsening that is neither, or not known to be either, has no such label
+    return found if component.label is None else found.filter(pl.col("label").eq_missing(component.label))
 
 
 def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> pl.DataFrame:
@@ -154,27 +179,46 @@ def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> p
 
 
 def _with_unconfirmed(
-    table: pl.DataFrame, candidates: pl.DataFrame | None, component: str, definition: Definition
+    table: pl.DataFrame, candidates: pl.DataFrame | None, component: ComponentSpec, definition: Definition
 ) -> pl.DataFrame:
-    """Apply what the disability rule says of a change that follow-up was too short to confirm."""
+    """Apply what the disability rule says of a change that follow-up was too short to confirm.
+
+    A label (PIRA, RAW) needs the confirmation: where unconfirmed changes count as events, one without a label
+    ends the follow-up of a labelled component before its onset, because nobody knows what it would have been.
+    """
     no_day = pl.lit(None, dtype=pl.Int64).alias("censor_left_day")
-    if candidates is None or component in (*CONTINUOUS, "mri_activity"):
+    if candidates is None or component.kind != "disability":
         return table.with_columns(no_day, pl.lit(False).alias("is_unconfirmed"))
-    rule, _ = disability_of(component, definition)
+    rule = disability_of(component, definition)
+    is_possible = (
+        pl.lit(True)
+        if component.label is None
+        else pl.col("label").fill_null(component.label) == component.label
+    )
     pending = _first_events(
-        candidates.filter(pl.col("rejected_because") == "follow_up_too_short"), table, component, definition
+        candidates.filter((pl.col("rejected_because") == "follow_up_too_short") & is_possible),
+        table,
+        replace(component, label=None),
+        definition,
     ).select(
         "patient_id",
         pl.col("event_day").alias("_day"),
         pl.col("left_day").alias("_left"),
         pl.col("event_id").alias("_id"),
     )
+    labels = candidates.select(pl.col("event_id").alias("_id"), "label")
+    pending = pending.join(labels, on="_id", how="left", maintain_order="left")
     table = table.join(pending, on="patient_id", how="left", maintain_order="left")
     is_pending = pl.col("_day").is_not_null() & pl.col("event_day").is_null()
+    is_named = (
+        pl.lit(True) if component.label is None else (pl.col("label") == component.label).fill_null(False)
+    )
     is_dead = pl.col("death_day").is_not_null()
     alive, dead = rule.unconfirmed_at_end, rule.death_before_confirmation
-    counts = is_pending & (is_dead & (dead == "event") | ~is_dead & (alive == "event"))
+    would_count = is_pending & (is_dead & (dead == "event") | ~is_dead & (alive == "event"))
+    counts = would_count & is_named
     cut = is_pending & (is_dead & (dead == "censor") | ~is_dead & (alive == "censor_before_onset"))
+    cut |= would_count & ~is_named
     open_interval = is_pending & ~is_dead & (alive == "interval")
     return table.with_columns(
         pl.when(counts).then("_day").otherwise("event_day").alias("event_day"),

@@ -9,6 +9,8 @@ import polars as pl
 from ahsct.definitions import Definition
 from ahsct.outcomes.activity import derive_relapses, mri_events
 from ahsct.outcomes.assessments import Context, derive_context
+from ahsct.outcomes.brain_volume_loss import loss_events
+from ahsct.outcomes.combined import as_one_rule
 from ahsct.outcomes.disability import derive_disability
 from ahsct.outcomes.engraftment import derive_engraftment
 from ahsct.outcomes.flow import derive_flow
@@ -84,16 +86,29 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
 def all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return the events of every rule, and the confirmations and rejected candidates of the disability rules."""
     definition, visits = context.definition, context.visits
-    found = [
-        derive_disability(visits, context.known_relapses, rule=rule)
-        for rule in definition.disability
-        if rule.measure in visits.columns
+    rules = [(rule, visits) for rule in definition.disability]
+    rules += [
+        (as_one_rule(rule, definition), context.combined[rule.id])
+        for rule in definition.combined
+        if rule.confirmed_by == "any_measure"
     ]
+    found = [
+        derive_disability(own, context.known_relapses, rule=rule)
+        for rule, own in rules
+        if rule.measure in own.columns
+    ]
+    volume_rule = definition.brain_volume_loss
+    losses = (
+        empty(EVENTS)
+        if context.volumes is None or volume_rule is None
+        else loss_events(context.volumes, rule=volume_rule, timeline=context.timeline)
+    )
     events = pl.concat(
         [
             empty(EVENTS),
             derive_relapses(context.relapses, rule=definition.relapses),
             mri_events(context.scans, rule=definition.mri),
+            losses,
             *(part.events for part in found),
         ]
     ).sort("patient_id", "day", "event_id", maintain_order=True)

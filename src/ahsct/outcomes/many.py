@@ -35,14 +35,14 @@ _WIDTH = 6  # digits of the number that stands before a stacked patient's name
 
 # fields of a definition that are data, or of no concern, once its days, events and assessments are there;
 # what else is read of those that are left out here stands in `_stacks_by`
-_IS_DATA = frozenset(
-    {"time_zero", "rebaseline", "relapses", "mri", "disability", "estimands", "endpoints", "marks"}
-)
-_PICKS_DAY = frozenset({"target_day", "window_days", "pick"})  # of a re-baseline's window
-# fields of a disability rule that are read when the visits are prepared, and after the search
+_IS_DATA = frozenset({"time_zero", "relapses", "mri", "disability", "estimands", "endpoints", "marks"})
+# fields of a disability rule that are read when the visits are prepared, in the search, and after it
 PREPARES = frozenset(
     {
         "measure",
+        "custom_column",
+        "custom_worsens",
+        "threshold_column",
         "worsening_baseline_visit",
         "improvement_baseline_visit",
         "relapse_distance_from",
@@ -57,19 +57,41 @@ SEARCHES = frozenset(
         "improvement_threshold",
         "worsening_baseline_scheme",
         "improvement_baseline_scheme",
+        "relapse_rebaseline",
         "relapse_recovery_days",
+        "relapse_evaluation_days",
+        "baseline_may_improve",
+        "sub_threshold_rebaseline",
+        "skip_local_extrema",
+        "proceed_from",
         "confirmation_periods_days",
         "confirmation_tolerance_days",
+        "confirmation_tolerances_days",
+        "improvement_confirmation_periods_days",
+        "improvement_confirmation_tolerances_days",
         "confirmed_by",
         "confirming_visits",
         "sustained_days",
+        "improvement_sustained_days",
+        "persistence_days",
+        "persistence_confirmation_days",
         "relapse_to_baseline_days",
         "relapse_to_event_days",
         "relapse_to_confirmation_days",
         "raw_window_days",
+        "pira_around_preceding_days",
+        "pira_preceding_visit",
         "pira_around_event_days",
         "pira_around_confirmation_days",
+        "pira_joined",
         "events",
+        "event_number",
+        "event_kind",
+        "search",
+        "plateau",
+        "impute_probability",
+        "impute_within_days",
+        "impute_seed",
         "event_day",
     }
 )
@@ -145,10 +167,6 @@ def _stacks_by(question: Question) -> Hashable:
     return (
         _fields_but(definition, _IS_DATA),
         definition.mri.reference,
-        *(
-            _fields_but(one, _PICKS_DAY)
-            for one in (definition.rebaseline.clinical, definition.rebaseline.mri)
-        ),
         *(_fields_but(rule, SEARCHES) for rule in definition.disability),
         definition.endpoint(question.endpoint),
         definition.estimand(question.estimand),
@@ -200,11 +218,9 @@ def _settle_batch(
 
 def _is_known(component: str, definition: Definition) -> bool:
     """Whether the events of a component are found here; others are derived whole, definition by definition."""
-    measure, _, direction = component.rpartition("_")
-    return component in (*CONTINUOUS, "mri_activity") or (
-        direction in ("worsening", "improvement")
-        and any(rule.measure == measure for rule in definition.disability)
-    )
+    spec = definition.components[component]
+    is_single = spec.measure is not None and definition.combined_rule(spec.measure) is None
+    return spec.kind in (*CONTINUOUS, "mri_activity") or is_single
 
 
 def _settle_stack(
@@ -213,15 +229,16 @@ def _settle_stack(
     question, context = slices[0].question, slices[0].context
     components = context.definition.endpoint(question.endpoint).components
     parts = [one.context.assessments for one in slices]
+    not_stacked = cast("pl.DataFrame", _NotStacked())
     stacked = Context(
         study=_StackedStudy(
             **{one.name: getattr(context.study, one.name) for one in fields(Study)}, n_slices=len(slices)
         ),
         definition=context.definition,
         timeline=_stack([one.context.timeline for one in slices]),
-        visits=_NOT_STACKED,
-        relapses=_NOT_STACKED,
-        scans=_NOT_STACKED,
+        visits=not_stacked,
+        relapses=not_stacked,
+        scans=not_stacked,
         assessments={
             name: Assessment(
                 _stack([part[name].days for part in parts]),
@@ -263,9 +280,6 @@ class _NotStacked:
         raise AssertionError(f"settling reads `{name}` of a table that is not stacked")
 
 
-_NOT_STACKED = cast("pl.DataFrame", _NotStacked())
-
-
 @dataclass(frozen=True)
 class _StackedStudy(Study):
     """A study whose tables come back stacked, when they are asked for."""
@@ -287,8 +301,8 @@ def _events_of(
         return _stack([_activity(component, one.context, memory) for one in slices]), none[1]
     by_visits: dict[Hashable, list[int]] = {}
     for number, one in enumerate(slices):
-        rule, _ = disability_of(component, one.context.definition)
-        if rule.measure in one.context.visits.columns:
+        rule = _rule_of(component, one.context.definition)
+        if rule.column in one.context.visits.columns:
             key = (_days_of(one.context.definition), _fields_but(rule, SEARCHES | SETTLES), rule.event_day)
             by_visits.setdefault(key, []).append(number)
     parts = [
@@ -301,6 +315,10 @@ def _events_of(
         for numbers in by_visits.values()
     ]
     return pl.concat([none[0], *(one for one, _ in parts)]), pl.concat([none[1], *(one for _, one in parts)])
+
+
+def _rule_of(component: str, definition: Definition) -> DisabilityRule:
+    return disability_of(definition.components[component], definition)
 
 
 def _activity(component: str, context: Context, memory: Memory) -> pl.DataFrame:
@@ -320,7 +338,10 @@ def _changes(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Search the same visits under one rule after the other; tell of all findings in one table."""
     context = contexts[0][1]
-    first, direction = disability_of(component, context.definition)
+    first, direction = (
+        _rule_of(component, context.definition),
+        context.definition.components[component].direction,
+    )
     sign = 1 if direction == "worsening" else -1
     days = (
         context.definition.time_zero,
@@ -337,7 +358,7 @@ def _changes(
     )
     found = []
     for _, one in contexts:
-        rule, _ = disability_of(component, one.definition)
+        rule = _rule_of(component, one.definition)
 
         def search(rule: DisabilityRule = rule) -> Any:
             run = next(run for run in runs_of(rule) if direction in run)
@@ -347,7 +368,7 @@ def _changes(
             )
             return rows[is_wanted]
 
-        found.append(memory.once(("search", component, days, _fields_but(rule, SETTLES)), search))
+        found.append(memory.once(("search", direction, days, _fields_but(rule, SETTLES)), search))
     records = disability_records(
         np.concatenate(found), measured, first, has_relapses=context.known_relapses is not None
     )

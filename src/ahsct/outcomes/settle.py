@@ -49,7 +49,7 @@ def settle_end(
 
     # an intercurrent event that counts or competes is known from time zero on: with a late start of risk
     # those who had it early would leave, or stand alone in the risk set where they have no re-baseline
-    known_early = is_composite and (as_event or handled_as(estimand, "competing"))
+    known_early = is_composite and bool(as_event or handled_as(estimand, "competing"))
     entry_day = pl.lit(0) if known_early else pl.max_horizontal(f"entry_day_{p}" for p in places).fill_null(0)
     wide = wide.with_columns(
         pl.min_horizontal(day for _, day in ends).alias("_end"),
@@ -57,7 +57,9 @@ def settle_end(
             "_stop"
         ),
         entry_day.cast(pl.Int64).alias("entry_day"),
-        pl.coalesce(pl.lit(unknown, dtype=pl.String), *(f"lacking_{p}" for p in places)).alias("_lacking"),
+        pl.coalesce(
+            pl.lit(unknown, dtype=pl.String), *(_lacking(p, starts_at_zero=known_early) for p in places)
+        ).alias("_lacking"),
     ).with_columns(
         pl.min_horizontal(pl.col(f"until_day_{p}").fill_null(pl.col("entry_day")) for p in places).alias(
             "_complete"
@@ -108,9 +110,9 @@ def settle_end(
     late = pl.when((entry > 0) & (pl.col("time_day") <= entry)).then(
         pl.lit("event or end of follow-up before the start of risk")
     )
-    # nobody can be assessed after death: such a patient stays, with what little was seen
-    stopped = pl.col("_stop").is_not_null() & (pl.col("_stop") == pl.col("death_day")).fill_null(False)
-    missing = pl.when(~counts & ~stopped | pl.lit(unknown is not None)).then("_lacking")
+    # with and without an event alike, else only events would be left; a death that counts is known all the same
+    is_known_death = counts & (pl.col("_end") == pl.col("death_day")).fill_null(False)
+    missing = pl.when(~is_known_death | pl.lit(unknown is not None)).then("_lacking")
     gap_reasons: list[pl.Expr] = [
         pl.when(
             pl.col(f"has_gap_{p}").fill_null(False) & (pl.col(f"until_day_{p}") == pl.col("_complete"))
@@ -154,6 +156,14 @@ def settle_end(
             .alias("last_negative_day"),
         )
     )
+
+
+def _lacking(place: int, *, starts_at_zero: bool) -> pl.Expr:
+    """Say why a component cannot be evaluated; who was lost before its assessment was due stays until then."""
+    known_until = pl.coalesce("death_day", "last_contact_day")
+    is_due = (known_until > pl.col(f"due_day_{place}")).fill_null(True)
+    never_starts = pl.lit(False) if starts_at_zero else pl.col(f"never_starts_{place}").fill_null(False)
+    return pl.when(is_due | never_starts).then(f"lacking_{place}")
 
 
 def _horizon(parts: dict[str, Component], endpoint: Endpoint) -> pl.Expr:

@@ -160,7 +160,7 @@ def early_event_values(context: Context, people: pl.DataFrame, events: pl.DataFr
     if window is None or window.early_events == "count":
         return Values([], [])
     early = (
-        events.filter((pl.col("kind") != "mri_activity") & (pl.col("direction") == "worsening"))
+        events.filter(pl.col("kind").is_in(["relapse", "disability"]) & (pl.col("direction") == "worsening"))
         .join(people, on="patient_id", how="inner", maintain_order="left")
         .filter(pl.col("day").is_between("time_zero_day", "rebaseline_day", closed="left"))
     )

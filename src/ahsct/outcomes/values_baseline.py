@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from ahsct.definitions import Definition
+from ahsct.outcomes.ages import AGE_COLUMNS, ages_on
 from ahsct.outcomes.values_table import Values, lacking_in, rows_of
 from ahsct.tables import Study
 from ahsct.vocabulary import DAYS_PER_YEAR
@@ -81,10 +82,7 @@ def _at_baseline(study: Study, people: pl.DataFrame) -> pl.DataFrame:
             "sex",
             "ms_course",
             "site",
-            "birth_day",
-            "birth_year",
-            "age_at_index_years",
-            "index_date",
+            *AGE_COLUMNS,
             "disease_onset_day",
             "edss_at_index",
             "prior_dmt_n",
@@ -96,11 +94,7 @@ def _at_baseline(study: Study, people: pl.DataFrame) -> pl.DataFrame:
         .join(_last_edss(study, people), on="patient_id", how="left", maintain_order="left")
         .join(_earlier_drugs(study, people), on="patient_id", how="left", maintain_order="left")
     )
-    exact_age = pl.coalesce(
-        (zero - pl.col("birth_day")) / DAYS_PER_YEAR, pl.col("age_at_index_years") + zero / DAYS_PER_YEAR
-    )
-    # a year of birth alone gives the age up to one year
-    rough_age = (pl.col("index_date").dt.year() - pl.col("birth_year")) + zero / DAYS_PER_YEAR
+    exact_age, rough_age = ages_on(zero)
     n_drugs = (
         pl.col("_n_drugs").fill_null(0) if "treatments" in study.tables else pl.lit(None, dtype=pl.Int64)
     )

@@ -11,7 +11,7 @@ from ahsct.definitions import INTERCURRENT_EVENTS, Definition
 from ahsct.report.formats import MARK_WORDS, and_list, interval, percent, time_words
 from ahsct.report.share import count_text
 from ahsct.report.tables import Row, Table, counts_text, estimate_text, note_parts, text_table
-from ahsct.report.words import endpoint_label, estimand_label, estimand_rows, incidence_words
+from ahsct.report.words import TIME_ZEROS, endpoint_label, estimand_label, estimand_rows, incidence_words
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _HEADLINES = ("survival_probability", "cumulative_incidence")
@@ -173,6 +173,13 @@ def left_out(analysis: Analysis, *, share: bool) -> list[str]:
         )
     elif study.data_kind == "simulated":
         said.append("The patients are simulated: the answer tells about the model, not about people.")
+    kinds = study.table("patients", ["time_zero_kind"])["time_zero_kind"].drop_nulls().unique().sort()
+    is_own = definition.time_zero.comparability == "as_treated_not_comparable"
+    if other := [TIME_ZEROS[kind] for kind in kinds if kind != definition.time_zero.kind and not is_own]:
+        said.append(
+            f"The study's own time zero is {and_list(other)}; here time is counted from "
+            f"{TIME_ZEROS[definition.time_zero.kind]}, and what happened between the two is left out."
+        )
     for id in endpoint.estimands:
         estimand = definition.estimand(id)
         events = [

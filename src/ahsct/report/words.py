@@ -144,6 +144,11 @@ def missing_words(endpoint: Endpoint) -> str:
             f" An assessment speaks for {rule.covers_days} days after it: so long patients stay at risk (up to their "
             "last contact), and so long events count."
         )
+    if len(endpoint.components) > 1:
+        gap += (
+            " A patient in whom one component cannot be evaluated leaves, with or without an event of another; "
+            "a death that counts stays."
+        )
     return _MISSING[rule.rule] + gap
 
 

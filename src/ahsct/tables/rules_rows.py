@@ -108,6 +108,19 @@ def _mri_rules() -> list[Rule]:
     ]  # fmt: skip
 
 
+def _visit_rules() -> list[Rule]:
+    is_dead_by_then = pl.col("patient.is_dead").fill_null(False) & (
+        pl.col("visit_day") >= pl.col("patient.death_day")
+    ).fill_null(True)
+    return [
+        Rule(
+            name="edss_10_alive", column="edss", when=(pl.col("edss") == 10) & ~is_dead_by_then,
+            message="`visits.edss` is 10, death due to MS, at a visit of a patient who is not dead by then in "
+            "`follow_up`. Correct the score, or give the death.",
+        ),
+    ]  # fmt: skip
+
+
 def _any_given(name: str) -> pl.Expr:
     return pl.any_horizontal(pl.col(name, f"{name}_min", f"{name}_max").is_not_null())
 
@@ -210,6 +223,7 @@ def _follow_up_rules() -> list[Rule]:
 
 
 _RULES = {
+    "visits": _visit_rules,
     "labs": _lab_rules,
     "mri": _mri_rules,
     "adverse_events": _adverse_event_rules,
