@@ -25,7 +25,7 @@ from ahsct.definitions.definition import (
     TreatmentDeathRule,
 )
 from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
-from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid
+from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid, published_at
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
@@ -74,6 +74,7 @@ __all__ = [
     "load_definition",
     "load_grid",
     "load_norm",
+    "published_at",
     "rule_hash",
     "vary",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from ahsct.definitions.definition import Definition, Source
 from ahsct.definitions.load import build_strictly, list_definitions, load_definition, look_up, vary, varying
-from ahsct.definitions.rules import strictly
+from ahsct.definitions.rules import plain, strictly
 from ahsct.errors import DefinitionError, did_you_mean
+from ahsct.files import json_hash
 from ahsct.vocabulary import RESULTS
 
 
@@ -153,6 +154,11 @@ class Grid:
         return not self.excluded
 
     @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON of the grid and of its base."""
+        return json_hash({"grid": plain(asdict(self)), "base": self.definition().hash})
+
+    @cached_property
     def combinations(self) -> tuple[Mapping[str, str], ...]:
         """Every combination that is not excluded, the last dimension running fastest."""
         ids = [dimension.id for dimension in self.dimensions]
@@ -203,40 +209,46 @@ class Grid:
                 )
             yield Point(place + 1, choices, definition, estimand)
 
-    def published(self) -> dict[int, list[str]]:
-        """Return which points take the choices of which shipped definition: their ids by the point's number.
+    def choices_of(self, definition: Definition, estimand: str) -> Hashable:
+        """Return what a definition says where this grid varies; None where it lacks a field that is varied.
 
-        A definition is one point when in every dimension exactly one choice gives its fields; what the
-        grid does not vary may differ.
+        Equal for two definitions: they make the same choices here. What the grid does not vary may differ.
         """
-        found: dict[int, list[str]] = {}
-        places = {tuple(choices.items()): place for place, choices in enumerate(self.combinations, start=1)}
-        base = self.definition()
-        for id in list_definitions():
-            taken = self._choices_of(load_definition(id), base)
-            if taken is not None and (place := places.get(tuple(taken.items()))):
-                found.setdefault(place, []).append(id)
-        return found
+        try:
+            values = [look_up(definition, path) for path in self._varied if not path.startswith("estimands.")]
+        except DefinitionError:
+            return None
+        if not self._varies_estimand:
+            return tuple(values)
+        return (*values, replace(definition.estimand(estimand), id="", label=""))
 
-    def _choices_of(self, definition: Definition, base: Definition) -> dict[str, str] | None:
-        taken = {}
-        for dimension in self.dimensions:
-            paths = {path for choice in dimension.choices for path in choice.set}
-            fitting = []
-            for choice in dimension.choices:
-                if any(one.estimand for one in dimension.choices):
-                    return None  # a way of counting, which belongs to no definition alone
-                varied = vary(base, **choice.set) if choice.set else base
-                try:
-                    same = all(look_up(varied, path) == look_up(definition, path) for path in paths)
-                except DefinitionError:
-                    return None
-                if same:
-                    fitting.append(choice.id)
-            if len(fitting) != 1:
-                return None
-            taken[dimension.id] = fitting[0]
-        return taken
+    @cached_property
+    def _varied(self) -> tuple[str, ...]:
+        return tuple(
+            dict.fromkeys(path for one in self.dimensions for choice in one.choices for path in choice.set)
+        )
+
+    @property
+    def _varies_estimand(self) -> bool:
+        chosen = any(choice.estimand for one in self.dimensions for choice in one.choices)
+        return chosen or any(path.startswith("estimands.") for path in self._varied)
+
+
+def published_at(points: Sequence[Point], grid: Grid) -> dict[int, list[str]]:
+    """Return which shipped definitions make the choices of which point, by the point's number.
+
+    A shipped definition counts under the first estimand of its primary endpoint.
+    """
+    shipped: dict[Hashable, list[str]] = {}
+    for id in list_definitions():
+        definition = load_definition(id)
+        estimand = definition.endpoint(definition.primary_endpoint).estimands[0]
+        if (choices := grid.choices_of(definition, estimand)) is not None:
+            shipped.setdefault(choices, []).append(id)
+    found = {
+        point.number: shipped.get(grid.choices_of(point.definition, point.estimand), []) for point in points
+    }
+    return {number: ids for number, ids in found.items() if ids}
 
 
 def list_grids() -> list[str]:

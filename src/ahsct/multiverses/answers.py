@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from ahsct.chunks import run_chunks
-from ahsct.definitions import INTERCURRENT_EVENTS, Grid, Point, load_grid
+from ahsct.definitions import INTERCURRENT_EVENTS, Grid, Point, load_grid, published_at
 from ahsct.errors import RequestError
 from ahsct.estimates import kaplan_meier, milestone
 from ahsct.estimates.rows import result, results_frame
@@ -179,7 +179,7 @@ def _nobody(asked: pl.DataFrame, arm: str, point: Point) -> dict[str, Any]:
 def _table(
     study: Study, grid: Grid, points: Sequence[Point], answers: Mapping[int, list[dict[str, Any]]]
 ) -> pl.DataFrame:
-    published = grid.published()
+    published = published_at(points, grid)
     names = [dimension.id for dimension in grid.dimensions]
     labels: dict[str, list[Any]] = {name: [] for name in ("point", "published", *names)}
     rows = []

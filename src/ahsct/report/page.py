@@ -19,8 +19,8 @@ from ahsct.report.sections import figures_of, sections
 from ahsct.report.tables import Row, Table
 from ahsct.report.words import endpoint_label, primary_time, variable_words
 
-_TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
-_BANNERS = {
+TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
+BANNERS = {
     "observed": "",
     "reconstructed": (
         "The patients are reconstructed from published totals and are not real people; "
@@ -45,8 +45,8 @@ def page_context(
     return {
         "study_id": study.study_id,
         "title": definition.title,
-        "banner": _BANNERS[study.data_kind],
-        "tag": _TAGS[study.data_kind],
+        "banner": BANNERS[study.data_kind],
+        "tag": TAGS[study.data_kind],
         "share": share,
         "question": definition.question,
         "headline": f"{endpoint_label(definition, definition.primary_endpoint)} at {primary_time(definition)}",
@@ -105,11 +105,12 @@ def multiplicity(rows: Sequence[Row]) -> str:
 
 def render_page(context: Mapping[str, Any]) -> str:
     """Return `index.html`."""
-    return _environment().get_template("page.html.j2").render(context)
+    return environment().get_template("page.html.j2").render(context)
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates of all pages."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ahsct.report"),
         autoescape=True,
