@@ -50,6 +50,8 @@ _HOME = {
     "analyse": "analysis",
     "multiverse": "multiverses",
     "write_report": "report",
+    "plot_course": "report",
+    "write_multiverse": "report",
 }
 
 __all__ = ["__version__", *_HOME]

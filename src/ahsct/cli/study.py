@@ -31,16 +31,16 @@ def demo(
     force: FORCE = False,
 ) -> None:
     """Analyse the 2016 trial (patients reconstructed from published totals) and write its report."""
-    _say("importing")
+    say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.report import write_report
     from ahsct.studies import load_example, published_numbers
 
-    _say("reading and checking the study")
+    say("reading and checking the study")
     study = load_example("atkins2016")
-    _say("deriving outcomes and estimates")
+    say("deriving outcomes and estimates")
     analysis = run(study, "atkins2016")
-    _say("drawing the report")
+    say("drawing the report")
     folder = write_report(analysis, out, published=published_numbers("atkins2016"), force=force)
     _headline(analysis, share=False)
     typer.echo(f"Report: {folder / 'index.html'}")
@@ -96,7 +96,7 @@ def analyse(
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
         )
-    _say("importing")
+    say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.definitions import load_definition
     from ahsct.report import write_report
@@ -105,7 +105,7 @@ def analyse(
     from ahsct.tables import read_study
 
     rules = load_definition(definition)
-    _say("reading and checking the study")
+    say("reading and checking the study")
     study = read_study(source)
     try:
         study = check_study(study, set_aside=set_aside)
@@ -116,10 +116,10 @@ def analyse(
             else " `ahsct check STUDY --out problems.csv` lists all; --set-aside leaves those patients out."
         )
         raise StudyError(f"{error}{hint}", error.problems) from None
-    _say("deriving outcomes and estimates")
+    say("deriving outcomes and estimates")
     analysis = run(study, rules, cutoff=cutoff)
     if out is not None:
-        _say("drawing the report")
+        say("drawing the report")
         known = (
             study.study_id
             if study.study_id in list_examples() and study.data_kind == "reconstructed"
@@ -221,5 +221,6 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
     ]
 
 
-def _say(step: str) -> None:
+def say(step: str) -> None:
+    """Tell on stderr what is being done, and how long the command has run."""
     print(f"[{time.perf_counter() - _START:5.1f} s] {step}", file=sys.stderr)
