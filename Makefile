@@ -4,7 +4,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 PIP := $(UV) pip install --python $(BIN)/python --compile-bytecode
 
-.PHONY: demo test check lint types pins bench clean
+.PHONY: demo test test-peers check lint types pins bench clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/.run  ## run the main job on the 2016 trial and say where the report is
@@ -15,6 +15,9 @@ test: .venv/.dev  ## lint, types and the quick set of tests
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest -n auto
+
+test-peers: .venv/.dev .venv-peers/.peers  ## compare with the peer event detector, in an environment of its own (minutes)
+	$(BIN)/python -m pytest -n auto tests/peers/compare_msprog.py tests/peers/compare_oracle.py
 
 bench: .venv/.dev  ## print the benchmarks; asserts nothing
 	$(BIN)/python benchmarks/run.py
@@ -33,10 +36,16 @@ $(UV): requirements/uv.txt
 	$(PIP) --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv-peers/.peers: requirements/peers.txt $(UV)
+	test -x .venv-peers/bin/python || $(UV) venv --quiet --no-config --python $(PYTHON) .venv-peers
+	$(UV) pip install --python .venv-peers/bin/python --compile-bytecode --quiet --require-hashes -r requirements/peers.txt
+	@touch $@
+
 pins: $(UV)  ## resolve the hash-pinned requirement files anew
 	printf 'uv\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/uv.txt -
 	printf 'hatchling\neditables\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -o requirements/run.txt pyproject.toml -
 	$(UV) pip compile --universal --python-version 3.11 --generate-hashes --fork-strategy fewest --no-header -c requirements/run.txt --extra models --extra postgres --extra xlsx --group dev -o requirements/dev.txt pyproject.toml
+	printf 'pymsprog==1.0.7\nnumpy<2\n' | $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header -o requirements/peers.txt -
 
 clean:
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis

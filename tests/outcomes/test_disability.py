@@ -77,7 +77,7 @@ def test_an_event_holds_its_days_values_and_sources() -> None:
         "sources": ["visits:11:baseline", "visits:13:onset", "visits:14:confirmation"],
         "rule_hash": rule_hash(RULE),
     }]  # fmt: skip
-    assert found.confirmations.rows() == [("a", "a/edss_worsening/1", 84, 270, 3.5, 14, True)]
+    assert found.confirmations.rows() == [("a", "a/edss_worsening/1", 84, 270, 3.5, 14, True, 270)]
     assert not len(found.candidates)
 
 

@@ -59,7 +59,8 @@ class DisabilityRule:
         `relapse_recovery_days` or more after the last relapse. `next_visit`: once the search passes a
         relapse after the baseline by more than `relapse_evaluation_days`, to the first visit on or after
         that relapse. `next_visit_if_changed`: the same, but only a changed visit takes the search past a
-        relapse: where no visit differs enough from the old baseline, it stays (as pymsprog does).
+        relapse: where no visit differs enough from the old baseline (with `sub_threshold_rebaseline`: at
+        all), it stays, as in pymsprog.
     relapse_recovery_days, relapse_evaluation_days
         See `relapse_rebaseline`. Changes up to `relapse_evaluation_days` after a relapse are still
         compared with the baseline before it.
@@ -322,7 +323,7 @@ class DisabilityRule:
                 f'"next_visit" or "next_visit_if_changed", not {relapses!r}.'
             )
         is_roving = any(scheme.startswith("roving") for scheme in schemes)
-        if self.sub_threshold_rebaseline != "none" and not is_roving:
+        if self.sub_threshold_rebaseline != "none" and not (is_roving or relapses == "next_visit_if_changed"):
             raise DefinitionError(
                 f"sub_threshold_rebaseline = {self.sub_threshold_rebaseline!r} moves a roving baseline; the "
                 f"schemes are {schemes}."

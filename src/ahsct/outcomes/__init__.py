@@ -3,6 +3,7 @@
 from ahsct.outcomes.activity import derive_mri_activity, derive_relapses
 from ahsct.outcomes.derive import Outcomes, derive_outcomes
 from ahsct.outcomes.disability import Disability, derive_disability
+from ahsct.outcomes.from_msprog import disability_rule_from_msprog
 from ahsct.outcomes.time_to_event import derive_time_to_event
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "derive_outcomes",
     "derive_relapses",
     "derive_time_to_event",
+    "disability_rule_from_msprog",
 ]

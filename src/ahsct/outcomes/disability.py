@@ -9,8 +9,15 @@ import numpy as np
 import polars as pl
 
 from ahsct.definitions import DisabilityRule, rule_hash
-from ahsct.outcomes.disability_search import Flags, Ints, search_visits
-from ahsct.outcomes.disability_visits import Direction, MeasuredVisits, measured_visits, relapse_arrays
+from ahsct.outcomes import disability_kernel as k
+from ahsct.outcomes.disability_search import Ints, runs_of, search_visits
+from ahsct.outcomes.disability_visits import (
+    Direction,
+    MeasuredVisits,
+    Threshold,
+    measured_visits,
+    relapse_arrays,
+)
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
@@ -23,8 +30,13 @@ _REASONS = (
     "reverted",
     "before_start",
     "follow_up_too_short",
+    "not_persistent",
+    "other_kind",
+    "earlier_event",
+    "superseded",
 )
 _LABELS = (None, "RAW", "PIRA", "undefined")
+_RELAPSE_COLUMNS = {"is_relapse_free": pl.Boolean(), "relapse_free_day": pl.Int64()}
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,11 @@ class Disability:
 
 
 def derive_disability(
-    visits: pl.DataFrame, relapses: pl.DataFrame | None, *, rule: DisabilityRule
+    visits: pl.DataFrame,
+    relapses: pl.DataFrame | None,
+    *,
+    rule: DisabilityRule,
+    threshold: Threshold | None = None,
 ) -> Disability:
     """Return confirmed worsenings and improvements of one measure.
 
@@ -106,32 +122,46 @@ def derive_disability(
     >>> found.events.select("event_id", "day", "confirmed_day", "sustained_days", "label").row(0)
     ('a/edss_worsening/1', 100, 200, 200, 'RAW')
     """
-    measured = measured_visits(visits, rule, function="derive_disability")
+    measured = measured_visits(visits, rule, function="derive_disability", threshold=threshold)
     over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
-    found, reached, is_clean, _ = zip(
-        *(search_visits(measured, over, rule, run) for run in runs_of(rule)), strict=True
+    parts = [search_visits(measured, over, rule, run) for run in runs_of(rule)]
+    found, reached, clean = (
+        np.concatenate(arrays) for arrays in ([part[i] for part in parts] for i in range(3))
     )
-    records = disability_records(np.concatenate(found), measured, rule, has_relapses=relapses is not None)
+    if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
+        order = np.argsort(found[:, k.ONSET], kind="stable")
+        found, reached, clean = found[order], reached[order], clean[order]
+    records = disability_records(
+        found, measured, rule, has_relapses=relapses is not None, hash=_hash(rule, threshold)
+    )
     events = records.filter(pl.col("rejected_because").is_null())
     return Disability(
         events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
-        confirmations=_confirmations(
-            records, np.concatenate(reached), np.concatenate(is_clean), measured, rule, relapses is not None
-        ),
+        confirmations=_confirmations(records, reached, clean, measured, rule, relapses is not None),
         candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
             "patient_id", "day", "event_id"
         ),
     )
 
 
+def _hash(rule: DisabilityRule, threshold: Threshold | None) -> str:
+    """Return the hash of the rule; with a function for a threshold it cannot be a whole one and says so."""
+    name = "" if threshold is None else f"+{getattr(threshold, '__qualname__', type(threshold).__name__)}"
+    return rule_hash(rule) + name
+
+
 def baselines(
-    visits: pl.DataFrame, rule: DisabilityRule, *, relapses: pl.DataFrame | None = None
+    visits: pl.DataFrame,
+    rule: DisabilityRule,
+    *,
+    relapses: pl.DataFrame | None = None,
+    threshold: Threshold | None = None,
 ) -> pl.DataFrame:
     """Return the baseline from which each patient's search begins, per direction.
 
     Parameters
     ----------
-    visits, rule, relapses
+    visits, rule, relapses, threshold
         As for `derive_disability`; give the relapses, or their distance to the baseline does not count.
 
     Returns
@@ -147,11 +177,11 @@ def baselines(
     >>> baselines(visits, load_definition("atkins2016").disability_rule("edss"))["baseline_day"].to_list()
     [-40, -40, None, None]
     """
-    measured = measured_visits(visits, rule, function="baselines")
+    measured = measured_visits(visits, rule, function="baselines", threshold=threshold)
     over = relapse_arrays(relapses, measured.patients, rule, function="baselines")
     found = []
     for direction in DIRECTIONS:
-        place = pl.Series(search_visits(measured, over, rule, (direction,))[3])
+        place = pl.Series(search_visits(measured, over, rule, (direction,)).baseline)
         place = pl.select(pl.when(place >= 0).then(place)).to_series()
         frame = measured.frame
         found.append(
@@ -175,27 +205,19 @@ def baselines(
     )
 
 
-def runs_of(rule: DisabilityRule) -> list[tuple[Direction, ...]]:
-    """Return the searches that a rule needs: one for both directions where they share a baseline."""
-    is_shared = (rule.worsening_baseline_visit, rule.worsening_baseline_scheme) == (
-        rule.improvement_baseline_visit,
-        rule.improvement_baseline_scheme,
-    )
-    return [DIRECTIONS] if is_shared else [(direction,) for direction in DIRECTIONS]
-
-
 def disability_records(
     found: Ints,
     measured: MeasuredVisits,
     rule: DisabilityRule,
     *,
     has_relapses: bool,
+    hash: str,
 ) -> pl.DataFrame:
     """Return one row per onset visit that was looked at: the columns of CANDIDATES."""
     frame = measured.frame
     day, value, row = frame["visit_day"], frame["value"], frame["row"]
-    patient, direction, baseline, left, onset, confirmed, last, outcome, label = (
-        pl.Series(found[:, column]) for column in range(9)
+    patient, direction, baseline, carried, left, onset, confirmed, last, outcome, label = (
+        pl.Series(found[:, column]) for column in range(k.N_COLUMNS)
     )
     confirmed = pl.select(pl.when(confirmed >= 0).then(confirmed)).to_series()  # -1: not confirmed
     is_last = np.zeros(len(frame), dtype=np.bool_)
@@ -209,15 +231,17 @@ def disability_records(
             "day": day.gather(confirmed if rule.event_day == "confirmation" else onset),
             "left_day": day.gather(left),
             "baseline_day": day.gather(baseline),
-            "value_before": value.gather(baseline),
+            "value_before": value.gather(carried),
             "value_after": value.gather(onset),
             "confirmed_day": day.gather(confirmed),
             "sustained_days": day.gather(last) - day.gather(onset),
             "is_sustained_to_end": is_last[last.to_numpy()],
             "label": pl.Series(_LABELS, dtype=pl.String).gather(label if has_relapses else label * 0),
-            "rule_hash": pl.repeat(rule_hash(rule), len(found), eager=True),
+            "rule_hash": pl.repeat(hash, len(found), eager=True),
             "rejected_because": pl.Series(_REASONS, dtype=pl.String).gather(outcome),
             "baseline": row.gather(baseline),
+            # a baseline that may not improve keeps the value of an earlier visit
+            "baseline_value": row.gather(pl.select(pl.when(carried != baseline).then(carried)).to_series()),
             "onset": row.gather(onset),
             "confirmation": row.gather(confirmed),
         }
@@ -236,7 +260,10 @@ def disability_records(
         ).alias("event_id"),
         # joined and split again: several times faster than a list of columns
         pl.concat_str(
-            (pl.format(f"visits:{{}}:{role}", role) for role in ("baseline", "onset", "confirmation")),
+            (
+                pl.format(f"visits:{{}}:{role}", role)
+                for role in ("baseline", "baseline_value", "onset", "confirmation")
+            ),
             separator=" ",
             ignore_nulls=True,
         )
@@ -247,7 +274,7 @@ def disability_records(
 
 def _numbers(found: Ints) -> pl.Series:
     """Return 1, 2 … for the events of a patient and direction in order of onset, likewise the candidates."""
-    group = found[:, 0] * 4 + (found[:, 1] < 0) * 2 + (found[:, 7] != 0)
+    group = found[:, k.PATIENT] * 4 + (found[:, k.DIRECTION] < 0) * 2 + (found[:, k.OUTCOME] != k.EVENT)
     order = np.argsort(group, kind="stable")
     is_new = np.diff(group[order], prepend=-1) != 0
     place = np.arange(len(group))
@@ -259,7 +286,7 @@ def _numbers(found: Ints) -> pl.Series:
 def _confirmations(
     records: pl.DataFrame,
     reached: Ints,
-    is_clean: Flags,
+    clean: Ints,
     measured: MeasuredVisits,
     rule: DisabilityRule,
     has_relapses: bool,
@@ -267,22 +294,27 @@ def _confirmations(
     """Return one row per event and confirmation period reached."""
     is_event = records["rejected_because"].is_null().to_numpy()
     which, period = np.nonzero(is_event[:, None] & (reached >= 0))
-    place = reached[which, period]
+    place, free = reached[which, period], clean[which, period]
     frame = measured.frame
-    clean = pl.Series(is_clean[which, period])
-    return conform(
-        pl.DataFrame(
-            {
-                "patient_id": records["patient_id"].gather(which),
-                "event_id": records["event_id"].gather(which),
-                "period_days": np.array(rule.confirmation_periods_days, dtype=np.int64)[period],
-                "day": frame["visit_day"].gather(place),
-                "value": frame["value"].gather(place),
-                "source_row": frame["row"].gather(place),
-                "is_relapse_free": clean
-                if has_relapses
-                else pl.Series([None] * len(clean), dtype=pl.Boolean),
-            }
-        ),
-        CONFIRMATIONS,
-    ).sort("patient_id", "event_id", "period_days")
+    days = np.zeros((2, reached.shape[1]), dtype=np.int64)
+    for row, direction in zip(days, DIRECTIONS, strict=True):
+        own = [days for days, _ in rule.periods_of(direction)]
+        row[: len(own)] = own
+    is_better = (records["direction"] == "improvement").to_numpy()[which].astype(np.int64)
+    free_place = pl.select(pl.when(pl.Series(free) >= 0).then(pl.Series(free))).to_series()
+    found = pl.DataFrame(
+        {
+            "patient_id": records["patient_id"].gather(which),
+            "event_id": records["event_id"].gather(which),
+            "period_days": days[is_better, period],
+            "day": frame["visit_day"].gather(place),
+            "value": frame["value"].gather(place),
+            "source_row": frame["row"].gather(place),
+            "is_relapse_free": free == place,
+            "relapse_free_day": frame["visit_day"].gather(free_place),
+        }
+    )
+    if not has_relapses:
+        nothing = (pl.lit(None, dtype=kind).alias(name) for name, kind in _RELAPSE_COLUMNS.items())
+        found = found.with_columns(nothing)
+    return conform(found, CONFIRMATIONS).sort("patient_id", "event_id", "period_days")

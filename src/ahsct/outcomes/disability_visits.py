@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ahsct.definitions import DisabilityRule
-from ahsct.errors import DefinitionError, TableError
+from ahsct.errors import TableError
 from ahsct.kernels import as_kernel_array
 from ahsct.vocabulary import require_columns
 
@@ -20,6 +22,7 @@ _LIMIT = 1_000_000  # no score and no day lies beyond (2,700 years)
 _CONTEXT = ("time_zero_day", "mobilisation_start_day", "rebaseline_day")
 
 Direction = Literal["worsening", "improvement"]
+Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +30,16 @@ class MeasuredVisits:
     """Visits with the measure, by patient and day, one per patient and day.
 
     `frame` has `patient_id`, `visit_day`, `value`, `row`, `can_confirm`, `is_screening`. Patient p has the
-    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none).
+    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). In millionths:
+    `scaled`, the score; `reference`, the value looked up in the threshold table where it is another;
+    `need`, the change that counts from each visit where a function says so.
     """
 
     frame: pl.DataFrame
     starts: npt.NDArray[np.int64]
     scaled: npt.NDArray[np.int64]
+    reference: npt.NDArray[np.int64] | None
+    need: npt.NDArray[np.int64] | None
     context: dict[str, npt.NDArray[np.int64]]
 
     @property
@@ -46,24 +53,10 @@ def sign_of(rule: DisabilityRule) -> int:
     return 1 if rule.greater_is_worse else -1
 
 
-_NOT_YET = {
-    "threshold_column": None, "relapse_rebaseline": "none", "baseline_may_improve": True,
-    "sub_threshold_rebaseline": "none", "skip_local_extrema": "none", "proceed_from": "confirmation",
-    "confirmation_tolerances_days": (), "improvement_confirmation_periods_days": (),
-    "improvement_sustained_days": None, "persistence_days": 0, "pira_around_preceding_days": (0, 0),
-    "pira_joined": "none", "event_number": 1, "event_kind": "each_direction", "search": "apart",
-    "plateau": "one_event", "impute_probability": 0,
-}  # fmt: skip
-
-
-def _refuse_unfinished(rule: DisabilityRule) -> None:
-    for name, value in _NOT_YET.items():
-        if getattr(rule, name) != value:
-            raise DefinitionError(f"{name} = {getattr(rule, name)!r} is not yet carried out; leave it out.")
-
-
-def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str) -> MeasuredVisits:
-    """Return the visits at which the rule's measure was taken.
+def measured_visits(
+    visits: pl.DataFrame, rule: DisabilityRule, *, function: str, threshold: Threshold | None = None
+) -> MeasuredVisits:
+    """Return the visits at which the rule's measure (and its threshold column) was taken.
 
     Raises
     ------
@@ -72,8 +65,8 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
         large; a patient has several such visits on a day under `same_day = "error"`; a context column
         has several values within a patient.
     """
-    _refuse_unfinished(rule)
     needed = ["patient_id", "visit_day", rule.column]
+    needed += [] if rule.threshold_column is None else [rule.threshold_column]
     choices = (rule.worsening_baseline_visit, rule.improvement_baseline_visit)
     needed += ["visit_type"] if "screening" in choices else []
     needed += ["rebaseline_day"] if "rebaseline" in choices else []
@@ -93,20 +86,68 @@ def measured_visits(visits: pl.DataFrame, rule: DisabilityRule, *, function: str
         (pl.col("visit_type").eq_missing("screening") if "visit_type" in has else pl.lit(False)).alias(
             "is_screening"
         ),
+        pl.col(rule.threshold_column or rule.column).cast(pl.Float64).alias("reference"),
         *(pl.col(name).cast(pl.Int64) for name in _CONTEXT if name in has),
-    ).filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())  # the measure was not taken
+    ).filter(
+        pl.all_horizontal(pl.col("value", "reference").is_not_nan().fill_null(False))
+    )  # the measure was not taken
     for name in ("patient_id", "visit_day"):
         _refuse(frame, pl.col(name).is_null(), f"`visits.{name}` must not be missing")
     _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.column}` must lie within ±{_LIMIT}")
+    _refuse(
+        frame,
+        pl.col("reference").abs() > _LIMIT,
+        f"`visits.{rule.threshold_column}` must lie within ±{_LIMIT}",
+    )
     _refuse(frame, pl.col("visit_day").abs() > _LIMIT, f"`visits.visit_day` must lie within ±{_LIMIT}")
     frame = _one_per_day(frame, rule)
     starts = _starts(frame["patient_id"])
+    reference = None if rule.threshold_column is None else _scaled(frame["reference"].to_numpy())
     return MeasuredVisits(
         frame=frame,
         starts=starts,
-        scaled=np.rint(frame["value"].to_numpy() * SCALE).astype(np.int64),
+        scaled=_scaled(frame["value"].to_numpy()),
+        reference=reference,
+        need=None if threshold is None else _needs(threshold, frame["reference"].to_numpy()),
         context={name: _per_patient(frame, name, starts) for name in _CONTEXT if name in has},
     )
+
+
+def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.rint(values * SCALE).astype(np.int64)
+
+
+def _needs(threshold: Threshold, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return what a function says counts as a change from each value."""
+    distinct, place = np.unique(values, return_inverse=True)
+    changes = np.asarray(threshold(distinct.copy()), dtype=np.float64)
+    if changes.shape != distinct.shape:
+        raise TableError(
+            f"the threshold function must give one change per value: it got {len(distinct)} values and returned an "
+            f"array of shape {changes.shape}. For a function of one number use numpy.vectorize."
+        )
+    is_wrong = ~(np.isfinite(changes) & (changes >= 0))
+    if is_wrong.any():
+        raise TableError(
+            f"the threshold function must give changes of 0 or more; for {distinct[is_wrong][0]:g} it gave "
+            f"{changes[is_wrong][0]:g}."
+        )
+    return _scaled(changes)[place]
+
+
+def may_be_imputed(measured: MeasuredVisits, rule: DisabilityRule) -> npt.NDArray[np.bool_]:
+    """Tell for each patient whether an unconfirmed worsening at the last visit counts.
+
+    The draw is the SHA-256 of seed and patient id, read as a number from 0 to 1: it depends on nothing else.
+    """
+    n_patients = len(measured.starts) - 1
+    if rule.impute_probability in (0, 1):
+        return np.full(n_patients, bool(rule.impute_probability))
+    draws = (
+        int.from_bytes(hashlib.sha256(f"{rule.impute_seed}/{patient}".encode()).digest()[:8]) / 2**64
+        for patient in measured.patients
+    )
+    return np.fromiter((draw < rule.impute_probability for draw in draws), dtype=np.bool_, count=n_patients)
 
 
 def may_be_baseline(

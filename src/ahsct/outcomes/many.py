@@ -21,8 +21,8 @@ from ahsct.outcomes import disability_kernel as k
 from ahsct.outcomes.activity import derive_relapses, mri_events
 from ahsct.outcomes.assessments import CONTINUOUS, Assessment, Context, Memory, derive_context, disability_of
 from ahsct.outcomes.derive import all_events
-from ahsct.outcomes.disability import disability_records, runs_of
-from ahsct.outcomes.disability_search import FEW_VISITS, search_visits
+from ahsct.outcomes.disability import disability_records
+from ahsct.outcomes.disability_search import FEW_VISITS, runs_of, search_visits
 from ahsct.outcomes.disability_visits import MeasuredVisits, measured_visits, relapse_arrays
 from ahsct.outcomes.time_to_event import settle_endpoint
 from ahsct.tables import Study
@@ -361,8 +361,11 @@ def _changes(
         rule = _rule_of(component, one.definition)
 
         def search(rule: DisabilityRule = rule) -> Any:
-            run = next(run for run in runs_of(rule) if direction in run)
-            rows = search_visits(measured, over, rule, run, is_compiled=is_compiled)[0]
+            runs = [run for run in runs_of(rule) if direction in run]  # none where only the other is reported
+            parts = [
+                search_visits(measured, over, rule, run, is_compiled=is_compiled).records for run in runs
+            ]
+            rows = np.concatenate([np.empty((0, k.N_COLUMNS), dtype=np.int64), *parts])
             is_wanted = (rows[:, k.DIRECTION] == sign) & np.isin(
                 rows[:, k.OUTCOME], (k.EVENT, k.FOLLOW_UP_TOO_SHORT)
             )
@@ -370,7 +373,7 @@ def _changes(
 
         found.append(memory.once(("search", direction, days, _fields_but(rule, SETTLES)), search))
     records = disability_records(
-        np.concatenate(found), measured, first, has_relapses=context.known_relapses is not None
+        np.concatenate(found), measured, first, has_relapses=context.known_relapses is not None, hash=""
     )
     slices = np.repeat([number for number, _ in contexts], [len(rows) for rows in found])
     records = _named(records, slices)
