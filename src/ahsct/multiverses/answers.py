@@ -82,7 +82,11 @@ def multiverse(study: Study, grid: str | Path | Grid, *, workers: int = 1) -> pl
 
 def _part(study: Study, grid: Grid, parts: Sequence[tuple[int, int]], index: int) -> pl.DataFrame:
     """Answer the points of one part of the grid."""
-    start, stop = parts[index]
+    return answer_points(study, grid, *parts[index])
+
+
+def answer_points(study: Study, grid: Grid, start: int, stop: int) -> pl.DataFrame:
+    """Return the rows of `multiverse` for the points numbered start + 1 … stop, of a study that was checked."""
     points = list(grid.points(start, stop))
     for point in points:
         _require_one_curve(point, grid)
