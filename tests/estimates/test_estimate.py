@@ -155,7 +155,7 @@ def test_primary_endpoint_both_ways() -> None:
     rows = [
         *FIVE,
         *activity("as_published", days),
-        *activity("everyone_counted", {**days, "e": (50, "death")}),
+        *activity("everyone_counted", {**days, "e": (50, "treatment_death")}),
     ]
     estimates = estimate_outcomes(study(), outcomes(**split(rows)), DEFINITION)
     first, second = estimates.results.head(2).to_dicts()
@@ -219,7 +219,12 @@ def test_competing_deaths_give_cumulative_incidence() -> None:
         endpoints__relapse_free_survival__estimands=["everyone_counted"],
         endpoints__mri_activity_free_survival__estimands=["everyone_counted"],
     )
-    days = {"a": (1000, "relapse"), "b": (1461, None), "c": (1461, None), "e": (50, "competing_death")}
+    days = {
+        "a": (1000, "relapse"),
+        "b": (1461, None),
+        "c": (1461, None),
+        "e": (50, "competing_treatment_death"),
+    }
     estimates = estimate_outcomes(
         study(), outcomes(**split([*FIVE, *activity("everyone_counted", days)])), definition
     )
@@ -227,10 +232,46 @@ def test_competing_deaths_give_cumulative_incidence() -> None:
     rows = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="relapse")
     # 3 years: of four, one competing death, then one relapse
     assert rows[0]["estimate"] == pytest.approx(1 / 4, rel=1e-12)
+    # any of the components: the same relapse, and no double counting of the three curves
+    any_event = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="any_event")
+    assert any_event[0]["estimate"] == pytest.approx(1 / 4, rel=1e-12)
+    assert (any_event[0]["n"], any_event[0]["n_events"], any_event[0]["component"]) == (4, 1, "composite")
     # nobody had MRI activity: zero with an upper limit, not an absent row
     unseen = find(estimates, "activity_free_survival", statistic="cumulative_incidence", term="mri_activity")
     assert (unseen[0]["estimate"], unseen[0]["n_events"]) == (0.0, 0)
     assert unseen[0]["upper"] == pytest.approx(1 - 0.025 ** (1 / 4), rel=1e-12)  # Clopper-Pearson, 0 of 4
+
+
+def test_any_event_sums_the_components_where_deaths_compete() -> None:
+    """Six patients: relapse 100, death 200, lesion 300, two free, and one censored on day 250.
+
+    By hand at 3 years, at risk 6, 5, 4 (250 leaves 3): any = 1/6 + (1 - 2/6) * 1/3 = 7/18, death = 5/6 * 1/5.
+    """
+    definition = vary(
+        DEFINITION,
+        estimands__everyone_counted__treatment_death={"strategy": "while_alive", "handling": "competing"},
+        **{f"endpoints__{e.id}__estimands": ["everyone_counted"] for e in DEFINITION.endpoints},
+    )
+    days = {
+        "a": (100, "relapse"),
+        "b": (200, "competing_treatment_death"),
+        "c": (250, None),
+        "d": (300, "mri_activity"),
+        "e": (1461, None),
+        "f": (1461, None),
+    }
+    estimates = estimate_outcomes(
+        study(), outcomes(**split([*FIVE, *activity("everyone_counted", days)])), definition
+    )
+    found = {
+        term: find(estimates, "activity_free_survival", statistic="cumulative_incidence", term=term)[0][
+            "estimate"
+        ]
+        for term in ("any_event", "relapse", "mri_activity", "competing_treatment_death")
+    }
+    assert found["any_event"] == pytest.approx(7 / 18, rel=1e-12)
+    assert found["competing_treatment_death"] == pytest.approx(1 / 6, rel=1e-12)
+    assert found["relapse"] + found["mri_activity"] == pytest.approx(found["any_event"], rel=1e-12)
 
 
 def test_events_after_the_last_assessment_of_another_component_are_told() -> None:

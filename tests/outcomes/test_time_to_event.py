@@ -101,7 +101,7 @@ def test_imputation_is_refused(build: Any) -> None:
 def test_a_death_after_the_last_visit_lies_between_that_visit_and_the_death(build: Any) -> None:
     study = build.study(visits=build.visits(("a", 700)), follow_up=build.died("a", 760))
     found = settle(study, build.definition("edss_worsening"), build.events())
-    assert interval(found["composite"]) == (700, 760, 760, True, "death")
+    assert interval(found["composite"]) == (700, 760, 760, True, "treatment_death")
     assert found["composite"]["death_day"] == 760
     # the component alone saw no event, and its follow-up ended at the visit
     assert interval(found["edss_worsening"]) == (700, None, 700, False, None)
@@ -114,7 +114,7 @@ def test_with_relapses_alone_a_death_is_exact(build: Any) -> None:
         760,
         760,
         True,
-        "death",
+        "treatment_death",
     )
 
 
@@ -125,7 +125,7 @@ def test_a_death_before_any_assessment_is_counted(build: Any) -> None:
     assert not row["is_evaluable"]
     study = build.study(follow_up=build.died("a", 60), mri=build.scans(("a", -60)))
     row = settle(study, build.definition(*ALL), build.events())["composite"]
-    assert interval(row) == (0, 60, 60, True, "death")
+    assert interval(row) == (0, 60, 60, True, "treatment_death")
     assert row["is_evaluable"]
 
 
@@ -160,8 +160,8 @@ def test_a_baseline_visit_before_time_zero_does_not_open_the_interval_before_it(
 
 DEATH_ON_700 = {
     # handling: time, event, cause, reason
-    "event": (700, True, "death", None),
-    "competing": (700, True, "competing_death", None),
+    "event": (700, True, "other_death", None),
+    "competing": (700, True, "competing_other_death", None),
     "censor": (600, False, None, "censored at other_death (hypothetical)"),
 }
 
@@ -183,9 +183,9 @@ def test_exclusion_leaves_no_row_and_the_companion_counts_everyone(build: Any) -
     definition = build.definition("edss_worsening", treatment_death="exclude")
     table = derive_time_to_event(study, build.events(), endpoint="e", definition=definition)
     assert table["estimand"].unique().to_list() == ["all"]
-    assert table.filter(pl.col("component") == "composite")["cause"].to_list() == ["death"]
+    assert table.filter(pl.col("component") == "composite")["cause"].to_list() == ["treatment_death"]
     other = build.study(visits=build.visits(("a", 600)), follow_up=build.died("a", 700, "other"))
-    assert settle(other, definition, build.events())["composite"]["cause"] == "death"
+    assert settle(other, definition, build.events())["composite"]["cause"] == "other_death"
 
 
 RESTART_ON_300 = {
@@ -270,8 +270,8 @@ def test_each_rule_for_a_change_unconfirmed_at_the_end(build: Any, rule: str) ->
 
 DIED_UNCONFIRMED = {
     "event": (600, 800, 800, "edss_worsening"),
-    "death_only": (800, 850, 850, "death"),
-    "censor": (600, 850, 850, "death"),
+    "death_only": (800, 850, 850, "treatment_death"),
+    "censor": (600, 850, 850, "treatment_death"),
 }
 
 
@@ -326,7 +326,9 @@ def test_delayed_entry_starts_at_the_rebaseline_scan(build: Any) -> None:
     )
 
 
-@pytest.mark.parametrize(("handling", "cause"), [("event", "death"), ("competing", "competing_death")])
+@pytest.mark.parametrize(
+    ("handling", "cause"), [("event", "treatment_death"), ("competing", "competing_treatment_death")]
+)
 def test_a_death_before_a_late_start_of_risk_is_one_among_all(build: Any, handling: str, cause: str) -> None:
     """Of a (dies on day 30, no re-baseline) and b to d (scans on days 100 and 400): 3 of 4 are free at day 400."""
     ids = ("a", "b", "c", "d")

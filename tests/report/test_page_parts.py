@@ -139,9 +139,9 @@ def test_competing_deaths_are_said_as_incidence() -> None:
     assert "an estimated 30.0 % had an event within 3 years" in said.replace(SPACE, " ")
     assert said.replace(SPACE, " ").endswith("compatible with 20.0 % to 40.0 % (95 % interval).")
     died, relapsed = answer_sentences(
-        [headline | {"term": "competing_death"}, headline | {"term": "relapse"}], definition
+        [headline | {"term": "competing_treatment_death"}, headline | {"term": "relapse"}], definition
     )
-    assert "30.0 % died before any such event within 3 years" in died.replace(SPACE, " ")
+    assert "30.0 % died of the treatment before any such event within 3 years" in died.replace(SPACE, " ")
     assert "30.0 % had relapse as the first event within 3 years" in relapsed.replace(SPACE, " ")
 
 

@@ -149,4 +149,24 @@ def component_names(
     return known
 
 
+def is_reported(component: ComponentSpec, rule: DisabilityRule) -> bool:
+    """Tell whether a rule reports the events of a component, so that none is hidden behind another kind.
+
+    Examples
+    --------
+    The first worsening of all may be relapse-associated, and would hide a later one that is not:
+
+    >>> from dataclasses import replace
+    >>> from ahsct.definitions import load_definition
+    >>> definition = load_definition("atkins2016")
+    >>> rule, pira = definition.disability_rule("edss"), definition.components["edss_pira"]
+    >>> [is_reported(pira, replace(rule, events="first", event_kind=kind)) for kind in ("worsening", "PIRA")]
+    [False, True]
+    """
+    own = {component.label} if component.label else {"each_direction", component.direction}
+    if rule.events == "all":
+        own |= {"each_direction", "either", component.direction}
+    return rule.event_kind in own
+
+
 strictly(CombinedRule, BrainVolumeLossRule)

@@ -12,6 +12,7 @@ from ahsct.definitions.components import (
     CombinedRule,
     ComponentSpec,
     component_names,
+    is_reported,
 )
 from ahsct.definitions.composite import Endpoint, Estimand
 from ahsct.definitions.disability_rule import DisabilityRule
@@ -26,7 +27,16 @@ from ahsct.definitions.rules import (
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
 
-_OF_IMPROVEMENT = ("improvement_baseline_visit", "improvement_baseline_scheme")
+# fields in which rules that may confirm one another need not agree
+_MAY_DIFFER = {
+    "measure",
+    "custom_column",
+    "custom_worsens",
+    "worsening_threshold",
+    "improvement_threshold",
+    "improvement_baseline_visit",
+    "improvement_baseline_scheme",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +214,21 @@ class Definition:
                         f"{did_you_mean(component, known)}{hint}"
                     )
 
+                self._check_reported(endpoint, known[component])
+
+    def _check_reported(self, endpoint: Endpoint, component: ComponentSpec) -> None:
+        if component.kind != "disability" or component.measure is None:
+            return
+        combined = self.combined_rule(component.measure)
+        for measure in combined.measures if combined else (component.measure,):
+            rule = self.disability_rule(measure)
+            if not is_reported(component, rule):
+                raise DefinitionError(
+                    f"endpoint {endpoint.id!r} has component {component.name!r}, but the disability rule "
+                    f"{measure!r} reports events = {rule.events!r} of event_kind = {rule.event_kind!r}, which may "
+                    'leave it out. Use events = "all", or the event_kind of the component.'
+                )
+
     def _check_combined(self, measures: list[str]) -> None:
         ids = [rule.id for rule in self.combined]
         if len({*ids, *measures}) < len(ids) + len(measures):
@@ -217,24 +242,24 @@ class Definition:
                         f"combined rule {rule.id!r} names {measure!r}, but there is no disability rule for it, "
                         f"only for {measures}.{did_you_mean(measure, measures)}"
                     )
-            if rule.confirmed_by == "any_measure":
-                self._check_alike(rule)
+            self._check_alike(rule)
 
     def _check_alike(self, combined: CombinedRule) -> None:
         """Refuse cross-confirmation between rules that differ in more than the threshold."""
-        own = {"measure", "worsening_threshold", "improvement_threshold", *_OF_IMPROVEMENT}
         first, *others = (asdict(self.disability_rule(measure)) for measure in combined.measures)
-        if first["worsening_baseline_scheme"] != "fixed":
+        shared = [name for name in first if name not in _MAY_DIFFER]
+        if combined.confirmed_by == "same_measure":
+            shared = ["unconfirmed_at_end", "death_before_confirmation"]
+        elif first["worsening_baseline_scheme"] != "fixed" or first["relapse_rebaseline"] != "none":
             raise DefinitionError(
                 f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs worsening_baseline_scheme = '
-                f'"fixed", not {first["worsening_baseline_scheme"]!r}: a moved baseline belongs to one measure.'
+                '"fixed" and relapse_rebaseline = "none": a moved baseline belongs to one measure.'
             )
         for other in others:
-            differ = [name for name in first if name not in own and first[name] != other[name]]
-            if differ:
+            if differ := [name for name in shared if first[name] != other[name]]:
                 raise DefinitionError(
-                    f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs rules that agree in all '
-                    f"but the threshold; {other['measure']} differs from {first['measure']} in {', '.join(differ)}."
+                    f"combined rule {combined.id!r}, confirmed_by = {combined.confirmed_by!r}: its rules must agree; "
+                    f"{other['measure']} differs from {first['measure']} in {', '.join(differ)}."
                 )
 
     def _check_estimands(self, endpoint: Endpoint) -> None:

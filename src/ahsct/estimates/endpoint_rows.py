@@ -13,11 +13,12 @@ from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone
 from ahsct.estimates.rows import results_frame
-from ahsct.outcomes.intercurrent import handled_as, label_of
+from ahsct.outcomes.intercurrent import handled_as
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
 _COMPOSITE = "composite"
+ANY_EVENT = "any_event"  # the term of an incidence that takes all causes together that do not compete
 _KEY = ("arm", "endpoint", "estimand", "component")
 
 
@@ -36,13 +37,20 @@ def endpoint_rows(arms: list[Arm], definition: Definition) -> tuple[list[pl.Data
     """Return RESULTS and CURVE of every endpoint of the definition, the primary one first.
 
     Milestones (the primary one first), then the medians of the composites, then the proportions that
-    ever had the event. Where an estimand lets events compete, the curves are cumulative incidences.
+    ever had the event, and of each composite the proportions in which each cause came first. Where an estimand lets events compete, the curves are cumulative incidences.
     """
     groups = {key: group for arm in arms for key, group in _groups(arm, definition)}
     curves = pl.concat([empty(CURVE), *(group.curve for group in groups.values())])
     composites = curves.filter(pl.col("component") == _COMPOSITE)
     ever = [_ever(group) for group in groups.values()]
-    return [_milestones(curves, groups, definition), _medians(composites, groups), *ever], [curves]
+    first = [_first_causes(key, group, definition) for key, group in groups.items()]
+    any_event = pl.concat([empty(CURVE), *_any_event_curves(groups, definition)])
+    return [
+        _milestones(curves, any_event, groups, definition),
+        _medians(composites, groups),
+        *ever,
+        *first,
+    ], [curves]
 
 
 def milestone_days(definition: Definition) -> list[int]:
@@ -86,17 +94,41 @@ def _curve(
 ) -> pl.DataFrame:
     if competing := handled_as(estimand, "competing"):
         # each component and each competing event has a curve, also where nobody had it: zero seen is a result
-        causes = dict.fromkeys([*components, *(f"competing_{label_of(event)}" for event in competing)])
+        causes = dict.fromkeys([*components, *(f"competing_{event}" for event in competing)])
         return aalen_johansen(rows, causes=list(causes), conf_level=definition.conf_level)
     return kaplan_meier(rows, interval=definition.interval, conf_level=definition.conf_level)
 
 
+def _any_event_curves(
+    groups: Mapping[tuple[str, ...], _Group], definition: Definition
+) -> Iterator[pl.DataFrame]:
+    """Yield the cumulative incidences of composites with the causes that do not compete taken as one.
+
+    They are curves of their own: beside those of the single causes each event would be counted twice.
+    """
+    for key, group in groups.items():
+        competing = [f"competing_{event}" for event in handled_as(group.estimand, "competing")]
+        n_own = len(definition.endpoint(key[1]).components) + len(handled_as(group.estimand, "event"))
+        if key[-1] != _COMPOSITE or not competing or n_own == 1:
+            continue
+        is_any = pl.col("is_event") & ~pl.col("cause").is_in(competing).fill_null(False)
+        rows = group.rows.with_columns(
+            pl.when(is_any).then(pl.lit(ANY_EVENT)).otherwise("cause").alias("cause")
+        )
+        yield aalen_johansen(rows, causes=[ANY_EVENT, *competing], conf_level=definition.conf_level)
+
+
 def _milestones(
-    curves: pl.DataFrame, groups: Mapping[tuple[str, ...], _Group], definition: Definition
+    curves: pl.DataFrame,
+    any_event: pl.DataFrame,
+    groups: Mapping[tuple[str, ...], _Group],
+    definition: Definition,
 ) -> pl.DataFrame:
     by_group: dict[tuple[str, ...], list[dict[str, Any]]] = {key: [] for key in groups}
     for day in milestone_days(definition):
-        for row in milestone(curves, at_years=day / DAYS_PER_YEAR).iter_rows(named=True):
+        years = day / DAYS_PER_YEAR
+        together = milestone(any_event, at_years=years).filter(pl.col("term") == ANY_EVENT)
+        for row in pl.concat([together, milestone(curves, at_years=years)]).iter_rows(named=True):
             key = tuple(row[name] for name in _KEY)
             time = groups[key].rows.filter("is_event")["time_day"]
             soon = int(((time > day) & (time <= day + _SOON_AFTER_DAYS)).sum())
@@ -128,6 +160,36 @@ def _ever(group: _Group) -> pl.DataFrame:
     return results_frame(
         _labelled(row, group, "ever, over unequal follow-up") for row in proportion.iter_rows(named=True)
     )
+
+
+def _first_causes(key: tuple[str, ...], group: _Group, definition: Definition) -> pl.DataFrame:
+    """Return in how many patients each cause of a composite came first; nothing where only one is possible."""
+    _, endpoint, _, component = key
+    counted = [*handled_as(group.estimand, "event")]
+    counted += [f"competing_{event}" for event in handled_as(group.estimand, "competing")]
+    causes = dict.fromkeys([*definition.endpoint(endpoint).components, *counted])
+    if component != _COMPOSITE or len(causes) == 1:
+        return results_frame([])
+    events = group.rows.filter("is_event")
+    rows = []
+    for cause in causes:
+        own = events.filter(pl.col("cause") == cause)
+        n_unsure = own.filter(~pl.col("cause_is_certain")).height
+        note = "the first event, over unequal follow-up"
+        if n_unsure:
+            note += (
+                f"; in {n_unsure} another cause may have come first (same day, or an overlapping interval)"
+            )
+        first = group.rows.row(0, named=True)
+        proportion = group.arm.proportion(
+            own.height,
+            group.rows.height,
+            statistic="n_first_event",
+            term=cause,
+            **{name: first[name] for name in ("endpoint", "component", "estimand", "population")},
+        )
+        rows += [_labelled(row, group, note) for row in proportion.iter_rows(named=True)]
+    return results_frame(rows)
 
 
 def _labelled(row: Mapping[str, Any], group: _Group, note: str | None = None) -> dict[str, Any]:

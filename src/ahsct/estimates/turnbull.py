@@ -194,8 +194,9 @@ def _intersections(left: Floats, right: Floats) -> tuple[Floats, Counts, Counts]
 def _extrapolated(zero: Floats, one: Floats, two: Floats) -> Floats:
     """Return a longer step along two steps of the algorithm, or the second step where that leaves the simplex."""
     r, v = one - zero, two - 2 * one + zero
+    # where the steps no longer turn (length next to nothing) the square of alpha must stay finite
     length = np.sqrt((v * v).sum(axis=1, keepdims=True))
-    alpha = np.minimum(-np.sqrt((r * r).sum(axis=1, keepdims=True)) / np.maximum(length, 1e-300), -1.0)
+    alpha = np.minimum(-np.sqrt((r * r).sum(axis=1, keepdims=True)) / np.maximum(length, 1e-100), -1.0)
     far = zero - 2 * alpha * r + alpha**2 * v
     # a mass that is exactly zero could never grow again
     is_inside = (

@@ -238,9 +238,9 @@ def _assessed_days(context: Context, component: ComponentSpec) -> pl.DataFrame:
             pl.col("is_loss").is_not_null() & (pl.col("day") > pl.col("rebaseline_day"))
         )
     else:
-        measure = disability_of(component, context.definition).measure
-        visits = context.visits_with(measure)
-        table = visits.drop_nulls(measure) if measure in visits.columns else visits.clear()
+        rule = disability_of(component, context.definition)
+        visits = context.visits_with(rule.measure)
+        table = visits.drop_nulls(rule.column) if rule.column in visits.columns else visits.clear()
         since_zero = pl.col("visit_day") - pl.col("time_zero_day")
     return (
         table.select("patient_id", since_zero.alias("day"))
@@ -273,11 +273,12 @@ def _study_lacks(context: Context, component: ComponentSpec, days: pl.DataFrame)
             if timeline.drop_nulls("time_zero_day")[rebaseline_column(component)].is_null().all():
                 what = _needed_rebaseline(component, definition)
     else:
-        measure = disability_of(component, definition).measure
-        combined = definition.combined_rule(measure)
-        for name in combined.measures if combined else (measure,):
-            if name not in context.visits.columns and not _is_optional(combined):
-                return f"the study's visits have no {name}"
+        assert component.measure is not None
+        combined = definition.combined_rule(component.measure)
+        for measure in combined.measures if combined else (component.measure,):
+            column = definition.disability_rule(measure).column
+            if column not in context.visits.columns and not _is_optional(combined):
+                return f"the study's visits have no {column}"
         what = _needed_after_zero(component, definition)
     anyone_alive = timeline.filter(pl.col("time_zero_day").is_not_null() & ~pl.col("is_dead")).height > 0
     return f"nobody has a {what}" if days.is_empty() and anyone_alive else None
@@ -355,7 +356,7 @@ def _lacking_data(
     elif component.kind == "disability":
         rule = disability_of(component, definition)
         visits = context.visits_with(rule.measure)
-        if rule.measure in visits.columns:
+        if rule.column in visits.columns:
             with_baseline = baselines(visits, rule, relapses=context.known_relapses).filter(
                 (pl.col("direction") == component.direction) & pl.col("baseline_day").is_not_null()
             )

@@ -23,7 +23,15 @@ def as_one_rule(combined: CombinedRule, definition: Definition) -> DisabilityRul
     """
     step = (ThresholdStep(from_value=0, change=1.0),)
     first = definition.disability_rule(combined.measures[0])
-    return replace(first, measure=combined.id, worsening_threshold=step, improvement_threshold=step)  # type: ignore[arg-type]
+    return replace(
+        first,
+        measure=combined.id,  # type: ignore[arg-type]
+        custom_column=None,
+        custom_worsens=None,
+        threshold_column=None,
+        worsening_threshold=step,
+        improvement_threshold=step,
+    )
 
 
 def combined_visits(
@@ -42,7 +50,7 @@ def combined_visits(
     visits, relapses
         As for `derive_disability`; a measure without a column was never taken.
     """
-    taken = [name for name in rule.measures if name in visits.columns]
+    taken = [name for name in rule.measures if definition.disability_rule(name).column in visits.columns]
     parts = {
         name: measured_visits(
             visits, definition.disability_rule(name), function="combined_visits"

@@ -95,7 +95,7 @@ def all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFra
     found = [
         derive_disability(own, context.known_relapses, rule=rule)
         for rule, own in rules
-        if rule.measure in own.columns
+        if rule.column in own.columns
     ]
     volume_rule = definition.brain_volume_loss
     losses = (

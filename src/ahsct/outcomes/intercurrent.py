@@ -56,9 +56,62 @@ def intercurrent_days(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def label_of(event: str) -> str:
-    """Return the cause that an intercurrent event bears when it is an event of the composite."""
-    return "death" if event in DEATHS else event
+def unplaced_events(study: Study, timeline: pl.DataFrame) -> pl.DataFrame:
+    """Return in whom an intercurrent event cannot be placed, because a row that may be one has no day.
+
+    A course without a start may be a restart (or a rescue, by its class), unless it ended by time zero. A
+    transplant without an infusion day may be a second one, unless what is known of it came before the
+    first infusion (an earlier attempt).
+
+    Returns
+    -------
+    pl.DataFrame
+        `patient_id` and, for the events that it may be, `unplaced_<event>` (why), for patients with a
+        time zero, in the order of the timeline.
+    """
+    people = timeline.drop_nulls("time_zero_day").select("patient_id", "time_zero_day", "infusion_day")
+    courses = (
+        study.table("treatments", ["patient_id", "kind", "drug_class", "start_day", "end_day"])
+        .filter(pl.col("start_day").is_null())
+        .join(people, on="patient_id", how="inner", maintain_order="left")
+        .filter((pl.col("end_day") > pl.col("time_zero_day")).fill_null(True))
+    )
+    is_rescue = (pl.col("drug_class") == "rescue").fill_null(False)
+    days = ["mobilisation_start_day", "apheresis_day", "conditioning_start_day"]
+    grafts = (
+        study.table("transplants", ["patient_id", "infusion_day", *days])
+        .filter(pl.col("infusion_day").is_null())
+        .drop("infusion_day")
+        .join(people.drop_nulls("infusion_day"), on="patient_id", how="inner", maintain_order="left")
+        .filter((pl.max_horizontal(days) > pl.col("infusion_day")).fill_null(True))
+    )
+    found = {
+        "dmt_restart": (
+            courses.filter((pl.col("kind") == "dmt").fill_null(True) & ~is_rescue),
+            "a course of treatment without a day of start: it may be a restart",
+        ),
+        "rescue": (
+            courses.filter(is_rescue),
+            "a course of rescue treatment without a day of start",
+        ),
+        "second_transplant": (grafts, "a further transplant without a day of infusion"),
+    }
+    return people.select(
+        "patient_id",
+        *(
+            pl.when(pl.col("patient_id").is_in(rows["patient_id"].unique().to_list()))
+            .then(pl.lit(reason))
+            .alias(f"unplaced_{event}")
+            for event, (rows, reason) in found.items()
+        ),
+    )
+
+
+def why_unplaced(estimand: Estimand) -> pl.Expr:
+    """Say why an intercurrent event that matters to an estimand cannot be placed, else missing."""
+    events = ("dmt_restart", "rescue", "second_transplant")
+    matter = [f"unplaced_{event}" for event in events if estimand.handling(event).handling != "ignore"]
+    return pl.coalesce(*matter, pl.lit(None, dtype=pl.String))
 
 
 def handled_as(estimand: Estimand, handling: str) -> list[str]:

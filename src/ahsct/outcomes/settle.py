@@ -7,7 +7,7 @@ import polars as pl
 from ahsct.definitions import Endpoint, Estimand
 from ahsct.outcomes.assessments import CONTINUOUS
 from ahsct.outcomes.components import Component
-from ahsct.outcomes.intercurrent import handled_as, label_of
+from ahsct.outcomes.intercurrent import DEATHS, handled_as
 
 
 def settle_end(
@@ -34,8 +34,8 @@ def settle_end(
     ends = [(labels[p], pl.col(f"event_day_{p}")) for p in places]
     as_event = [(event, pl.col(event)) for event in handled_as(estimand, "event")]
     if is_composite:
-        ends += [(label_of(event), day) for event, day in as_event]
-    ends += [(f"competing_{label_of(event)}", pl.col(event)) for event in handled_as(estimand, "competing")]
+        ends += as_event
+    ends += [(f"competing_{event}", pl.col(event)) for event in handled_as(estimand, "competing")]
     censors = [
         (f"censored at {event} ({estimand.handling(event).strategy})", pl.col(event))
         for event in handled_as(estimand, "censor")
@@ -44,7 +44,7 @@ def settle_end(
         censors += [
             (f"censored at {event} (an event of the composite)", day)
             for event, day in as_event
-            if label_of(event) not in parts
+            if not (event in DEATHS and "death" in parts)
         ]
 
     # an intercurrent event that counts or competes is known from time zero on: with a late start of risk
@@ -112,7 +112,10 @@ def settle_end(
     )
     # with and without an event alike, else only events would be left; a death that counts is known all the same
     is_known_death = counts & (pl.col("_end") == pl.col("death_day")).fill_null(False)
-    missing = pl.when(~is_known_death | pl.lit(unknown is not None)).then("_lacking")
+    # where an intercurrent event cannot be placed, nobody knows whether it came before
+    missing = pl.coalesce(
+        "_unplaced", pl.when(~is_known_death | pl.lit(unknown is not None)).then("_lacking")
+    )
     gap_reasons: list[pl.Expr] = [
         pl.when(
             pl.col(f"has_gap_{p}").fill_null(False) & (pl.col(f"until_day_{p}") == pl.col("_complete"))
@@ -201,7 +204,8 @@ def _distinct_causes(ends: list[tuple[str, pl.Expr]]) -> pl.Expr:
     """Count the distinct causes detected on the day of the end."""
     by_label: dict[str, list[pl.Expr]] = {}
     for label, day in ends:
-        by_label.setdefault(label.removeprefix("competing_"), []).append(day)
+        name = label.removeprefix("competing_")
+        by_label.setdefault("death" if name in DEATHS else name, []).append(day)
     return pl.sum_horizontal(
         pl.any_horizontal((day == pl.col("_end")).fill_null(False) for day in days).cast(pl.Int64)
         for days in by_label.values()

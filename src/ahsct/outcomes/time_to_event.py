@@ -8,7 +8,13 @@ from ahsct.definitions import Definition, Estimand
 from ahsct.errors import DefinitionError
 from ahsct.outcomes.assessments import Context, derive_context
 from ahsct.outcomes.components import follow_component
-from ahsct.outcomes.intercurrent import handled_as, intercurrent_days, unknown_events
+from ahsct.outcomes.intercurrent import (
+    handled_as,
+    intercurrent_days,
+    unknown_events,
+    unplaced_events,
+    why_unplaced,
+)
 from ahsct.outcomes.settle import settle_end
 from ahsct.tables import Study
 from ahsct.vocabulary import TIME_TO_EVENT, conform, empty
@@ -39,10 +45,11 @@ def derive_time_to_event(
     was assessed without a longer gap, else the patient is censored at the last complete day
     (`not_evaluable`: leaves, counted). `interval` knows no gap.
 
-    **Deaths and other intercurrent events** follow the estimand: an event with its own cause (`death`,
-    `dmt_restart`, `second_transplant`, `rescue`), ignored, censored at that day, competing
-    (`competing_death` ...), or excluded (the patient has no row). A component's own row censors at what
-    is an event of the composite but not of that component, so its counts are those of the component.
+    **Deaths and other intercurrent events** follow the estimand: an event with its own cause
+    (`treatment_death`, `other_death`, `dmt_restart`, `second_transplant`, `rescue`), ignored, censored at
+    that day, competing (`competing_treatment_death` ...), or excluded (the patient has no row). Where such
+    an event matters and has no day, the patient is not evaluable. A component's own row censors at what is
+    an event of the composite but not of that component, so its counts are those of the component.
 
     **A late start of risk** (re-baselines with `risk_starts = "rebaseline"`) delays the entry of the
     components. The composite enters late only where no intercurrent event counts or competes: these are
@@ -102,7 +109,9 @@ def settle_endpoint(
         component: follow_component(context, events, candidates, component, chosen)
         for component in dict.fromkeys(chosen.components)
     }
-    happened = intercurrent_days(study, timeline)
+    happened = intercurrent_days(study, timeline).join(
+        unplaced_events(study, timeline), on="patient_id", how="left", maintain_order="left"
+    )
     rows, gone = [], []
     for id in chosen.estimands if only is None else (only,):
         estimand = definition.estimand(id)
@@ -114,7 +123,9 @@ def settle_endpoint(
             (pl.col("last_contact_day") - pl.col("time_zero_day")).alias("last_contact_day"),
         )
         people = people.join(happened, on="patient_id", how="left", maintain_order="left")
-        people = people.with_columns(_excluded(estimand).alias("_excluded"))
+        people = people.with_columns(
+            _excluded(estimand).alias("_excluded"), why_unplaced(estimand).alias("_unplaced")
+        )
         gone += [
             population.filter(pl.col("time_zero_day").is_null()).select(
                 "patient_id",

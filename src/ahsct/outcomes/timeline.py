@@ -166,7 +166,7 @@ def _follow_up_days(study: Study) -> pl.DataFrame:
 
 
 def _with_rebaselines(study: Study, people: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    measure = definition.disability[0].measure if definition.disability else "edss"
+    measure = definition.disability[0].column if definition.disability else "edss"
     visits = study.table("visits", ["patient_id", "visit_day", measure]).drop_nulls(measure)
     sources = {
         "rebaseline_day": (definition.rebaseline.clinical, visits.rename({"visit_day": "day"})),

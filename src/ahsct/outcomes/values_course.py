@@ -24,8 +24,8 @@ def sustained_change_values(context: Context, people: pl.DataFrame, events: pl.D
         return Values([], [])
     term = f"{wanted.measure}_{wanted.direction}"
     rule = context.definition.disability_rule(wanted.measure)
-    if rule.measure not in context.visits.columns:
-        return lacking_in_study("sustained_change", f"the study's visits have no {rule.measure}")
+    if rule.column not in context.visits.columns:
+        return lacking_in_study("sustained_change", f"the study's visits have no {rule.column}")
     states = _states(context.visits, events, rule, wanted.direction)
     early, late = wanted.window_days
     near = pl.col("day").is_between(wanted.at_day - early, wanted.at_day + late)
@@ -64,7 +64,7 @@ def sustained_change_values(context: Context, people: pl.DataFrame, events: pl.D
             lacking_in(
                 table.filter(pl.col("_value") == "not evaluable"),
                 "sustained_change",
-                f"no {rule.measure} from day {wanted.at_day - early} to {wanted.at_day + late}",
+                f"no {rule.column} from day {wanted.at_day - early} to {wanted.at_day + late}",
             )
         ],
     )
@@ -85,7 +85,7 @@ def edss_state_values(context: Context, people: pl.DataFrame, events: pl.DataFra
 
 def _states(visits: pl.DataFrame, events: pl.DataFrame, rule: DisabilityRule, direction: str) -> pl.DataFrame:
     """Return each visit after time zero and whether the last confirmed change up to it still holds there."""
-    if rule.measure not in visits.columns:
+    if rule.column not in visits.columns:
         return pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64(), "is_changed": pl.Boolean()})
     changes = events.filter(
         (pl.col("kind") == "disability")
@@ -93,7 +93,7 @@ def _states(visits: pl.DataFrame, events: pl.DataFrame, rule: DisabilityRule, di
         & (pl.col("direction") == direction)
     ).select("patient_id", pl.col("day").alias("visit_day"), "value_before")
     return (
-        visits.drop_nulls(rule.measure)
+        visits.drop_nulls(rule.column)
         .filter(pl.col("visit_day") > pl.col("time_zero_day"))
         .sort("visit_day", maintain_order=True)
         .join_asof(
@@ -104,7 +104,7 @@ def _states(visits: pl.DataFrame, events: pl.DataFrame, rule: DisabilityRule, di
             check_sortedness=False,
         )
         .with_columns(
-            meets_change(rule.measure, "value_before", rule=rule, direction=direction)
+            meets_change(rule.column, "value_before", rule=rule, direction=direction)
             .fill_null(False)  # no confirmed change yet
             .alias("is_changed"),
             (pl.col("visit_day") - pl.col("time_zero_day")).alias("day"),

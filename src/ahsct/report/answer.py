@@ -60,7 +60,7 @@ def _answer(group: list[Row], definition: Definition, has_arms: bool) -> Answer:
     known = [estimand for estimand in definition.estimands if estimand.id == first["estimand"]]
     at_risk = first["n_at_risk"]
     counts = (
-        f"{counts_text(first)} {incidence_words(first['term'])}"
+        f"{counts_text(first)} {incidence_words(first['term'], definition)}"
         if not first.get("hidden")
         else counts_text(first)
     )
@@ -98,7 +98,7 @@ def answer_sentences(rows: Sequence[Row], definition: Definition) -> list[str]:
         reached = (
             f"reached {at} free of any event"
             if row["statistic"] == "survival_probability"
-            else f"{incidence_words(row['term'])} within {at}"
+            else f"{incidence_words(row['term'], definition)} within {at}"
         )
         limits = (
             ""

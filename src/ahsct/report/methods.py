@@ -11,6 +11,7 @@ from ahsct.definitions import (
     RebaselineWindow,
 )
 from ahsct.report.formats import and_list, time_words
+from ahsct.report.methods_components import component_sentences
 from ahsct.report.methods_disability import disability_sentences
 from ahsct.report.words import (
     INTERVALS,
@@ -66,7 +67,7 @@ def methods_text(definition: Definition) -> list[tuple[str, list[Statement]]]:
             (f"Disability: {MEASURES[rule.measure]}", _disability(rule, definition))
             for rule in definition.disability
         ),
-        ("Endpoints", _endpoints(definition)),
+        ("Endpoints", [*_parts(definition), *_endpoints(definition)]),
         ("Estimands", _estimands(definition)),
         ("Other outcomes", _others(definition)),
     ]
@@ -238,10 +239,14 @@ def _disability(rule: DisabilityRule, d: Definition) -> list[Statement]:
     ]
 
 
+def _parts(d: Definition) -> list[Statement]:
+    return [_say(text, *fields) for text, fields in component_sentences(d)]
+
+
 def _endpoints(d: Definition) -> list[Statement]:
     statements = []
     for endpoint in d.endpoints:
-        components = and_list([component_words(name) for name in endpoint.components])
+        components = and_list([component_words(name, d) for name in endpoint.components])
         ways = and_list([f"“{d.estimand(id).label}”" for id in endpoint.estimands])
         primary = " This is the primary endpoint." if endpoint.id == d.primary_endpoint else ""
         statements.append(

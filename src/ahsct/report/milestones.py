@@ -18,7 +18,7 @@ from ahsct.report.tables import (
     risk_text,
     text_table,
 )
-from ahsct.report.words import component_words, endpoint_label, estimand_label
+from ahsct.report.words import component_words, endpoint_label, estimand_label, incidence_words
 
 
 def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Definition) -> Table | None:
@@ -41,13 +41,13 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
             ", ".join(
                 [
                     *([endpoint_label(definition, group[0]["endpoint"])] if has_endpoints else []),
-                    *([f"free of {_free_of(group[0])}"] if has_components else []),
+                    *([_of_what(group[0], definition)] if has_components else []),
                     *([time_words(group[0]["time_years"])] if group[0]["time_years"] is not None else []),
                     estimand_label(definition, group[0]["estimand"]).split(":")[0],
                 ]
             ),
             group[0]["arm"] if has_arms else "",
-            "; ".join(part for part in (group[0]["subgroup"], group[0]["term"]) if part),
+            "; ".join(part for part in (group[0]["subgroup"], _which(group[0], definition)) if part),
             estimate_text(group[0]),
             *(_interval(group, place) for place in (0, 1)),
             counts_text(group[0]),
@@ -63,9 +63,15 @@ def milestone_table(id: str, caption: str, rows: Sequence[Row], definition: Defi
     return text_table(id, caption, columns, printed, notes=notes)
 
 
-def _free_of(row: Row) -> str:
+def _which(row: Row, definition: Definition) -> str | None:
+    is_cause = row["statistic"] == "cumulative_incidence" and row["term"]
+    return incidence_words(row["term"], definition) if is_cause else row["term"]
+
+
+def _of_what(row: Row, definition: Definition) -> str:
     component = row["component"] or "composite"
-    return "any event" if component == "composite" else component_words(component)
+    what = "any event" if component == "composite" else component_words(component, definition)
+    return f"free of {what}" if row["statistic"] == "survival_probability" else what
 
 
 def _interval(group: Sequence[Row], place: int) -> str:

@@ -262,6 +262,12 @@ def _activity_tables(definition: Definition, rows: Sequence[Row]) -> list[Table 
             _ever_label(definition),
         ),
         estimate_table(
+            "activity-first",
+            "What came first",
+            [row for row in rows if row["statistic"] == "n_first_event"],
+            _first_label(definition),
+        ),
+        estimate_table(
             "activity-ever",
             "Patients with an event at any time",
             [row for row in rest if row["statistic"] != "median_time"],
@@ -279,11 +285,20 @@ def _repeats_composite(definition: Definition, row: Row) -> bool:
 def _ever_label(definition: Definition) -> Callable[[Row], str]:
     def label(row: Row) -> str:
         component = row["component"] or "composite"
-        what = "" if component == "composite" else f", {component_words(component)}"
+        what = "" if component == "composite" else f", {component_words(component, definition)}"
         way = estimand_label(definition, row["estimand"]).split(":")[0]
         known = row["statistic"] in ("median_time", "n_with_event")
         statistic = "" if known else f": {words(row['statistic'])}"
         return f"{endpoint_label(definition, row['endpoint'])}{what}{statistic} ({way})"
+
+    return label
+
+
+def _first_label(definition: Definition) -> Callable[[Row], str]:
+    def label(row: Row) -> str:
+        way = estimand_label(definition, row["estimand"]).split(":")[0]
+        cause = component_words((row["term"] or "").removeprefix("competing_"), definition)
+        return f"{endpoint_label(definition, row['endpoint'])}: {cause} ({way})"
 
     return label
 

@@ -55,7 +55,23 @@ _HANDLINGS = {
     "censor": "ends the patient's follow-up on that day",
     "exclude": "takes the patient out of the analysis",
 }
-_COMPONENTS = {"relapse": "relapse", "mri_activity": "MRI activity", "death": "death"}
+_COMPONENTS = {
+    "relapse": "relapse",
+    "mri_activity": "MRI activity",
+    "death": "death",
+    "brain_volume_loss": "loss of brain volume",
+    "treatment_death": "death from the treatment",
+    "other_death": "death from another cause",
+    "dmt_restart": "restart of a disease-modifying drug",
+    "second_transplant": "second transplant",
+    "rescue": "rescue treatment",
+}
+_ENDINGS = {
+    "worsening": "confirmed {} worsening",
+    "improvement": "confirmed {} improvement",
+    "pira": "{} progression independent of relapse activity (PIRA)",
+    "raw": "relapse-associated {} worsening (RAW)",
+}
 _MISSING = {
     "censor_at_last_complete": (
         "Without an event, follow-up ends at the last day on which every component had been assessed; "
@@ -64,6 +80,12 @@ _MISSING = {
     "interval": "The event is taken to lie between the last negative assessment and the one that found it.",
     "not_evaluable": "Patients without the assessments are not evaluable; they are left out and counted.",
     "impute": "Missing assessments are imputed.",
+}
+
+
+_DIED = {
+    "competing_treatment_death": "died of the treatment",
+    "competing_other_death": "died of another cause",
 }
 
 
@@ -82,39 +104,42 @@ def endpoint_label(definition: Definition, id: str) -> str:
     return words(id).capitalize()
 
 
-def component_words(component: str) -> str:
-    """Return a component's name in words.
+def component_words(component: str, definition: Definition | None = None) -> str:
+    """Return a component's name in words; a definition gives the label of its combined measures.
 
     Examples
     --------
     >>> component_words("edss_worsening")
     'confirmed EDSS worsening'
+    >>> component_words("edss_pira")
+    'EDSS progression independent of relapse activity (PIRA)'
     """
     if component in _COMPONENTS:
         return _COMPONENTS[component]
-    for measure, name in MEASURES.items():
-        if component.startswith(f"{measure}_"):
-            return f"confirmed {name} {words(component.removeprefix(f'{measure}_'))}"
-    return words(component)
+    measure, _, ending = component.rpartition("_")
+    if ending not in _ENDINGS:
+        return words(component)
+    combined = definition.combined_rule(measure) if definition is not None else None
+    return _ENDINGS[ending].format(combined.label if combined else MEASURES.get(measure, words(measure)))
 
 
-def incidence_words(term: str | None) -> str:
+def incidence_words(term: str | None, definition: Definition | None = None) -> str:
     """Return what a cumulative incidence counts: its cause, as the first thing that happened.
 
     Examples
     --------
     >>> incidence_words("mri_activity")
     'had MRI activity as the first event'
-    >>> incidence_words("competing_death")
-    'died before any such event'
+    >>> incidence_words("competing_treatment_death")
+    'died of the treatment before any such event'
     """
-    if term is None:
+    if term is None or term == "any_event":
         return "had an event"
-    if term == "competing_death":
-        return "died before any such event"
+    if term in _DIED:
+        return f"{_DIED[term]} before any such event"
     if term.startswith("competing_"):
-        return f"had a {words(term.removeprefix('competing_'))} before any such event"
-    return f"had {component_words(term)} as the first event"
+        return f"had a {component_words(term.removeprefix('competing_'))} before any such event"
+    return f"had {component_words(term, definition)} as the first event"
 
 
 def words(name: str) -> str:
@@ -160,7 +185,9 @@ def primary_time(definition: Definition) -> str:
 def variable_words(definition: Definition) -> str:
     """Return what the primary endpoint measures, from when, and what missing assessments do."""
     endpoint = definition.endpoint(definition.primary_endpoint)
-    components = and_list([component_words(name) for name in endpoint.components]).replace(" and ", " or ")
+    components = and_list([component_words(name, definition) for name in endpoint.components]).replace(
+        " and ", " or "
+    )
     return (
         f"{endpoint.label}: time from {TIME_ZEROS[definition.time_zero.kind]} to the first of {components}. "
         f"{missing_words(endpoint)}"
