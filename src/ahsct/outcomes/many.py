@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ahsct.definitions import Definition, DisabilityRule
@@ -31,7 +32,9 @@ from ahsct.vocabulary import CANDIDATES, EVENTS, conform, empty
 T = TypeVar("T")
 ROWS_AT_ONCE = 100_000  # patients times definitions in one stack
 _MOST_BYTES = 400_000_000  # of remembered tables
-_WIDTH = 6  # digits of the number that stands before a stacked patient's name
+# stacked patients are numbers, which join much faster than names
+_EVENTS = pl.Schema({**EVENTS, "patient_id": pl.Int64()})
+_CANDIDATES = pl.Schema({**CANDIDATES, "patient_id": pl.Int64()})
 
 # fields of a definition that are data, or of no concern, once its days, events and assessments are there;
 # what else is read of those that are left out here stands in `_stacks_by`
@@ -118,7 +121,7 @@ def settle_many(
     DefinitionError, TableError
         As `derive_outcomes`.
     """
-    memory = SharedTables()
+    memory = SharedTables(study)
     groups: dict[Hashable, list[int]] = {}
     for place, question in enumerate(questions):
         groups.setdefault(_stacks_by(question), []).append(place)
@@ -132,9 +135,16 @@ def settle_many(
 
 
 class SharedTables(Memory):
-    """Remembers what was built, up to a total size; what was not used for longest goes first."""
+    """Remembers what was built, up to a total size; what was not used for longest goes first.
 
-    def __init__(self) -> None:
+    `names` are the study's patients in order; a patient's place there is his number.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self.names = study.table("patients")["patient_id"].unique(maintain_order=True)
+        self._numbers = pl.DataFrame(
+            {"patient_id": self.names, "_number": np.arange(len(self.names), dtype=np.int64)}
+        )
         self._built: OrderedDict[Hashable, Any] = OrderedDict()
         self._bytes = 0
 
@@ -149,6 +159,26 @@ class SharedTables(Memory):
         while self._bytes > _MOST_BYTES and len(self._built) > 1:
             self._bytes -= _size(self._built.popitem(last=False)[1])
         return value
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame with numbers for patients; rows of nobody in `patients` are of no concern."""
+
+        def build() -> tuple[pl.DataFrame, pl.DataFrame]:
+            joined = frame.join(self._numbers, on="patient_id", how="inner", maintain_order="left")
+            numbers = joined.with_columns(pl.col("_number").alias("patient_id")).drop("_number")
+            return frame, numbers  # the frame too, so that its id is not given to another
+
+        return self.once(("numbered", id(frame)), build)[1]
+
+    def stacked(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the frames of all slices below each other, their patients as numbers of their own."""
+        slices = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
+        return self.moved(pl.concat(frames), slices)
+
+    def moved(self, frame: pl.DataFrame, slices: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Return the frame with each numbered patient as he is called in his slice."""
+        shift = pl.Series("_shift", slices * len(self.names), dtype=pl.Int64)
+        return frame.with_columns((frame["patient_id"] + shift).alias("patient_id"))
 
 
 def _size(value: Any) -> int:
@@ -194,7 +224,7 @@ class _Slice:
 
 
 def _settle_batch(
-    study: Study, places: list[int], questions: Sequence[Question], memory: Memory, *, is_compiled: bool
+    study: Study, places: list[int], questions: Sequence[Question], memory: SharedTables, *, is_compiled: bool
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     """Settle questions that stack, apart where the study lacks something for some of them."""
     by_lack: dict[Hashable, list[_Slice]] = {}
@@ -224,53 +254,49 @@ def _is_known(component: str, definition: Definition) -> bool:
 
 
 def _settle_stack(
-    slices: list[_Slice], memory: Memory, *, is_compiled: bool
+    slices: list[_Slice], memory: SharedTables, *, is_compiled: bool
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     question, context = slices[0].question, slices[0].context
-    components = context.definition.endpoint(question.endpoint).components
+    components = dict.fromkeys(context.definition.endpoint(question.endpoint).components)
     parts = [one.context.assessments for one in slices]
     not_stacked = cast("pl.DataFrame", _NotStacked())
-    stacked = Context(
+
+    def stacked(frames: list[pl.DataFrame]) -> pl.DataFrame:
+        return memory.stacked([memory.numbered(frame) for frame in frames])
+
+    together = Context(
         study=_StackedStudy(
-            **{one.name: getattr(context.study, one.name) for one in fields(Study)}, n_slices=len(slices)
+            **{one.name: getattr(context.study, one.name) for one in fields(Study)},
+            memory=memory,
+            n_slices=len(slices),
         ),
         definition=context.definition,
-        timeline=_stack([one.context.timeline for one in slices]),
+        timeline=stacked([one.context.timeline for one in slices]),
         visits=not_stacked,
         relapses=not_stacked,
         scans=not_stacked,
         assessments={
             name: Assessment(
-                _stack([part[name].days for part in parts]),
-                _stack([part[name].lacking for part in parts]),
+                stacked([part[name].days for part in parts]),
+                stacked([part[name].lacking for part in parts]),
                 parts[0][name].study_lacks,
             )
             for name in components
         },
     )
-    found = [
-        _events_of(component, slices, memory, is_compiled=is_compiled)
-        for component in dict.fromkeys(components)
-    ]
-    events = pl.concat([empty(EVENTS), *(events for events, _ in found)])
-    candidates = pl.concat([empty(CANDIDATES), *(rejected for _, rejected in found)])
-    rows, _ = settle_endpoint(stacked, events, candidates, endpoint=question.endpoint, only=question.estimand)
-    number = rows["patient_id"].str.slice(0, _WIDTH).cast(pl.Int64)
-    rows = rows.drop("event_id").with_columns(pl.col("patient_id").str.slice(_WIDTH))
-    cuts = np.searchsorted(number.to_numpy(), np.arange(len(slices) + 1))
+    found = [_events_of(name, slices, memory, is_compiled=is_compiled) for name in components]
+    events = pl.concat([empty(_EVENTS), *(events for events, _ in found)])
+    candidates = pl.concat([empty(_CANDIDATES), *(rejected for _, rejected in found)])
+    rows, _ = settle_endpoint(
+        together, events, candidates, endpoint=question.endpoint, only=question.estimand
+    )
+    number = rows["patient_id"].cast(pl.Int64)
+    rows = rows.drop("event_id").with_columns(
+        memory.names.gather(number % len(memory.names)).alias("patient_id")
+    )
+    cuts = np.searchsorted(number.to_numpy(), np.arange(len(slices) + 1) * len(memory.names))
     for place, (start, stop) in enumerate(pairwise(cuts)):
         yield slices[place].place, rows.slice(int(start), int(stop - start))
-
-
-def _stack(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the frames of all slices below each other, their patients under the names of their slice."""
-    numbers = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
-    return _named(pl.concat(frames), numbers)
-
-
-def _named(frame: pl.DataFrame, slices: Any) -> pl.DataFrame:
-    number = pl.Series("_slice", slices, dtype=pl.Int64).cast(pl.String).str.zfill(_WIDTH)
-    return frame.with_columns((number + frame["patient_id"]).alias("patient_id"))
 
 
 class _NotStacked:
@@ -284,21 +310,25 @@ class _NotStacked:
 class _StackedStudy(Study):
     """A study whose tables come back stacked, when they are asked for."""
 
+    memory: SharedTables | None = None
     n_slices: int = 1
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        return _stack([super().table(name, columns)] * self.n_slices)
+        assert self.memory is not None
+        return self.memory.stacked([self.memory.numbered(super().table(name, columns))] * self.n_slices)
 
 
 def _events_of(
-    component: str, slices: list[_Slice], memory: Memory, *, is_compiled: bool
+    component: str, slices: list[_Slice], memory: SharedTables, *, is_compiled: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the events of a component in all slices, and the changes that follow-up was too short to confirm."""
-    none = empty(EVENTS), empty(CANDIDATES)
-    if component == "death":
+    none = empty(_EVENTS), empty(_CANDIDATES)
+    kind = slices[0].context.definition.components[component].kind
+    if kind == "death":
         return none
-    if component in ("relapse", "mri_activity"):
-        return _stack([_activity(component, one.context, memory) for one in slices]), none[1]
+    if kind in ("relapse", "mri_activity"):
+        events = [memory.numbered(_activity(kind, one.context, memory)) for one in slices]
+        return memory.stacked(events), none[1]
     by_visits: dict[Hashable, list[int]] = {}
     for number, one in enumerate(slices):
         rule = _rule_of(component, one.context.definition)
@@ -321,9 +351,9 @@ def _rule_of(component: str, definition: Definition) -> DisabilityRule:
     return disability_of(definition.components[component], definition)
 
 
-def _activity(component: str, context: Context, memory: Memory) -> pl.DataFrame:
+def _activity(kind: str, context: Context, memory: SharedTables) -> pl.DataFrame:
     definition, days = context.definition, _days_of(context.definition)
-    if component == "relapse":
+    if kind == "relapse":
         return memory.once(
             ("relapse events", days, definition.relapses),
             lambda: derive_relapses(context.relapses, rule=definition.relapses),
@@ -334,7 +364,7 @@ def _activity(component: str, context: Context, memory: Memory) -> pl.DataFrame:
 
 
 def _changes(
-    component: str, contexts: list[tuple[int, Context]], memory: Memory, *, is_compiled: bool
+    component: str, contexts: list[tuple[int, Context]], memory: SharedTables, *, is_compiled: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Search the same visits under one rule after the other; tell of all findings in one table."""
     context = contexts[0][1]
@@ -372,10 +402,15 @@ def _changes(
             return rows[is_wanted]
 
         found.append(memory.once(("search", direction, days, _fields_but(rule, SETTLES)), search))
+    visits = memory.numbered(measured.frame)
     records = disability_records(
-        np.concatenate(found), measured, first, has_relapses=context.known_relapses is not None, hash=""
+        np.concatenate(found),
+        replace(measured, frame=visits),
+        first,
+        has_relapses=context.known_relapses is not None,
+        hash="",
     )
     slices = np.repeat([number for number, _ in contexts], [len(rows) for rows in found])
-    records = _named(records, slices)
+    records = memory.moved(records, slices)
     is_event = pl.col("rejected_because").is_null()
-    return conform(records.filter(is_event), EVENTS), conform(records.filter(~is_event), CANDIDATES)
+    return conform(records.filter(is_event), _EVENTS), conform(records.filter(~is_event), _CANDIDATES)
