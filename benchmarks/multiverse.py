@@ -44,7 +44,7 @@ def main(n_patients: int = 33_000, n_definitions: int = 360, workers: int = 2) -
     for id in list_grids():
         timed(f"{id}, {len(load_grid(id).combinations)} definitions", lambda id=id: multiverse(trial, id))
     study = cohort(n_patients)
-    grid = load_grid("pira_mueller2025")
+    grid = load_grid("pira_muller2025")
     print(f"{n_patients:,} patients, {study.tables['visits'].height:,} visits")
     few = max(1, n_definitions // 10)
     timed(f"{few} definitions, 1 process", lambda: answer_points(study, grid, 0, few))

@@ -6,7 +6,7 @@ import itertools
 import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -240,8 +240,7 @@ def published_at(points: Sequence[Point], grid: Grid) -> dict[int, list[str]]:
     A shipped definition counts under the first estimand of its primary endpoint.
     """
     shipped: dict[Hashable, list[str]] = {}
-    for id in list_definitions():
-        definition = load_definition(id)
+    for id, definition in _shipped().items():
         estimand = definition.endpoint(definition.primary_endpoint).estimands[0]
         if (choices := grid.choices_of(definition, estimand)) is not None:
             shipped.setdefault(choices, []).append(id)
@@ -249,6 +248,11 @@ def published_at(points: Sequence[Point], grid: Grid) -> dict[int, list[str]]:
         point.number: shipped.get(grid.choices_of(point.definition, point.estimand), []) for point in points
     }
     return {number: ids for number, ids in found.items() if ids}
+
+
+@cache
+def _shipped() -> dict[str, Definition]:
+    return {id: load_definition(id) for id in list_definitions()}
 
 
 def list_grids() -> list[str]:
@@ -276,7 +280,7 @@ def load_grid(id_or_file: str | Path | Grid) -> Grid:
 
     Examples
     --------
-    >>> len(load_grid("pira_mueller2025").combinations)
+    >>> len(load_grid("pira_muller2025").combinations)
     360
     """
     if isinstance(id_or_file, Grid):

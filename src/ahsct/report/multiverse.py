@@ -14,8 +14,8 @@ from ahsct.multiverses import Multiverse, one_each
 from ahsct.report.csv_safe import write_safe_csv
 from ahsct.report.figures.specification import draw_specification
 from ahsct.report.formats import MARK_WORDS, interval, out_of, percent, time_words
-from ahsct.report.page import BANNERS, ROWS_SHOWN, TAGS, environment
 from ahsct.report.provenance import software, write_provenance
+from ahsct.report.rendering import BANNERS, ROWS_SHOWN, TAGS, render
 from ahsct.report.sections import Section
 from ahsct.report.tables import Table, text_table
 
@@ -32,7 +32,7 @@ _INVENTED = (
 
 def multiverse_section(found: Multiverse, *, id: str = "multiverse") -> Section:
     """Return the section of a report: for each arm and milestone the curve, the shares, the turning points."""
-    label = f"Under {len(found.grid.combinations)} other definitions"
+    label = f"Under {len(found.grid.combinations)} definitions"
     title = f"{label}: {WHAT_IT_DOES[0].lower()}{WHAT_IT_DOES[1:]}" if _is_invented(found) else label
     figures, tables = [], []
     own = one_each(found.answers)
@@ -101,8 +101,7 @@ def write_multiverse(found: Multiverse, out: str | Path, *, force: bool = False)
         "rows_shown": ROWS_SHOWN,
     }
     with new_folder(out, force=force) as folder:
-        page = environment().get_template("multiverse.html.j2").render(context)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / "index.html").write_text(render("multiverse.html.j2", context), encoding="utf-8")
         for table in section.tables:
             write_safe_csv(table.frame, folder / "tables" / f"{table.id}.csv")
         for name, drawing in section.figures:
