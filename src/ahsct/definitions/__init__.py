@@ -25,7 +25,18 @@ from ahsct.definitions.definition import (
     TreatmentDeathRule,
 )
 from ahsct.definitions.disability_rule import DisabilityRule, ThresholdStep
-from ahsct.definitions.grid import Choice, Dimension, Grid, Point, list_grids, load_grid, published_at
+from ahsct.definitions.grid import (
+    Choice,
+    Dimension,
+    Excluded,
+    Grid,
+    GridMark,
+    Point,
+    Together,
+    list_grids,
+    load_grid,
+    published_at,
+)
 from ahsct.definitions.load import definition_text, list_definitions, load_definition, vary
 from ahsct.definitions.norms import healthy_at, healthy_limit, list_norms, load_norm
 from ahsct.definitions.rules import (
@@ -51,7 +62,9 @@ __all__ = [
     "EngraftmentRule",
     "EntryCriteria",
     "Estimand",
+    "Excluded",
     "Grid",
+    "GridMark",
     "Handling",
     "Mark",
     "MissingAssessments",
@@ -64,6 +77,7 @@ __all__ = [
     "SustainedChangeRule",
     "ThresholdStep",
     "TimeZero",
+    "Together",
     "TreatmentDeathRule",
     "definition_text",
     "healthy_at",

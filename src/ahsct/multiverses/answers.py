@@ -45,8 +45,7 @@ def multiverse(study: Study, grid: str | Path | Grid, *, workers: int = 1) -> pl
         In the order of the grid: `point` (1 = the base), `published` (the shipped definitions that make
         the same choices), one column per dimension with the choice's id, then the columns of RESULTS.
         As `milestone`, each point, arm and milestone has a row with the definition's interval and one
-        with the exact interval. Where nobody can be evaluated there is one row without an estimate,
-        whose note says why.
+        with the exact interval. Where nobody can be evaluated one row without an estimate says why.
 
     Raises
     ------
@@ -124,12 +123,12 @@ def _answers(
     for place, rows in waiting:
         definition = points[place].definition
         if rows.is_empty():
-            answers[place].append(_nobody(rows, "", points[place]))
+            answers[place] += _nobody(rows, "", points[place], grid)
         for arm in rows["arm"].unique(maintain_order=True).sort().to_list():
             asked = rows.filter(pl.col("arm") == arm)
             fit = asked.filter("is_evaluable")
             if fit.is_empty():
-                answers[place].append(_nobody(asked, arm, points[place]))
+                answers[place] += _nobody(asked, arm, points[place], grid)
                 continue
             own = {
                 name: fit[name][0]
@@ -163,21 +162,25 @@ def _answers(
     return answers
 
 
-def _nobody(asked: pl.DataFrame, arm: str, point: Point) -> dict[str, Any]:
-    """Return the row that stands for a curve without patients, with the commonest reason."""
+def _nobody(asked: pl.DataFrame, arm: str, point: Point, grid: Grid) -> list[dict[str, Any]]:
+    """Return the rows that stand for a curve without patients, with the commonest reason."""
     reasons = asked["censor_reason"].drop_nulls().value_counts(sort=True)
     why = f": {reasons[0, 0]}" if reasons.height else ""
-    return result(
-        statistic="survival_probability",
-        unit="probability",
-        n=0,
-        n_not_evaluable=asked.height,
-        arm=arm,
-        component=COMPOSITE,
-        estimand=point.estimand,
-        method="none",
-        note=f"nobody can be evaluated{why}",
-    )
+    return [
+        result(
+            statistic="survival_probability",
+            unit="probability",
+            time_years=day / DAYS_PER_YEAR,
+            n=0,
+            n_not_evaluable=asked.height,
+            arm=arm,
+            component=COMPOSITE,
+            estimand=point.estimand,
+            method="none",
+            note=f"nobody can be evaluated{why}",
+        )
+        for day in grid.milestones_days
+    ]
 
 
 def _table(
@@ -197,7 +200,7 @@ def _table(
             "population": point.definition.estimand(point.estimand).population,
             "mark": "illustration" if study.data_kind == "reconstructed" else None,
         }
-        for row in sorted(answers[place], key=lambda row: (row["arm"], row["time_years"] or 0)):
+        for row in sorted(answers[place], key=lambda row: (row["arm"], row["time_years"])):
             rows.append({**row, **stamp})
             labels["point"].append(point.number)
             labels["published"].append("; ".join(published.get(point.number, [])) or None)
