@@ -22,8 +22,7 @@ _KNOWN_DAYS = (
     "death_day",
     "last_contact_day",
 )
-_EXTREME = {"edss": (10.0, 0.0)}  # worst and best score of a scale that ends
-_FAR = 100_000.0
+_FAR = 100_000.0  # farther from any baseline than any threshold
 _VISITS = {"day": pl.Int64(), "value": pl.Float64(), "row": pl.Int64()}
 _CHANGES = {
     "number": pl.Int64(),
@@ -209,7 +208,7 @@ def _changes(context: Context, rule: DisabilityRule, zero: int) -> tuple[pl.Data
     ]
     return pl.DataFrame(rows, schema=_CHANGES), pl.DataFrame(
         [{name: row[name] for name in _CONFIRMATIONS} for row in reached], schema=_CONFIRMATIONS
-    )
+    ).sort("number", "period_days")
 
 
 def _windows(
@@ -260,9 +259,8 @@ def _baselines(context: Context, visits: pl.DataFrame, rule: DisabilityRule, zer
     """
     n = visits.height
     rows: list[dict[str, Any]] = []
-    sign = 1 if rule.greater_is_worse else -1
-    worst, best = _EXTREME.get(rule.measure, (sign * _FAR, -sign * _FAR))
-    for direction, value in (("worsening", worst), ("improvement", best)):
+    worst = _FAR if rule.greater_is_worse else -_FAR
+    for direction, value in (("worsening", worst), ("improvement", -worst)):
         parts = []
         for place in range(n):
             upto = visits.head(place + 1)

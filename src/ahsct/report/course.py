@@ -101,9 +101,12 @@ def course_text(course: Course) -> str:
     lines = [
         f"{course.patient_id} of {course.study_id}: {measure}, definition {course.definition.id}",
         *([_INVENTED] if course.data_kind == "reconstructed" else []),
-        f"Days from {TIME_ZERO[course.definition.time_zero.kind]}."
-        + "".join(
-            f" {name.replace('_', ' ').capitalize()}: {day_words(day)}." for name, day in course.days.items()
+        *_wrapped(
+            f"Days from {TIME_ZERO[course.definition.time_zero.kind]}."
+            + "".join(
+                f" {name.replace('_', ' ').capitalize()}: {day_words(day)}."
+                for name, day in course.days.items()
+            )
         ),
         "",
         *_chart(course),
@@ -114,16 +117,15 @@ def course_text(course: Course) -> str:
     if course.changes.is_empty():
         lines.append("No visit differs from the baseline by the threshold.")
     for row in course.changes.iter_rows(named=True):
-        lines += wrap(
-            f"{row['number']}. {change_words(course, row)}",
-            _WIDE,
-            subsequent_indent="   ",
-            break_on_hyphens=False,
-        )
+        lines += _wrapped(f"{row['number']}. {change_words(course, row)}", indent=3)
         lines += [f"   {line}" for line in _window_lines(course, row["number"])]
     onsets = course.relapses["day"].to_list()
-    lines += ["", f"Relapses: {', '.join(day_words(day) for day in onsets) or 'none recorded'}."]
+    lines += ["", *_wrapped(f"Relapses: {', '.join(day_words(day) for day in onsets) or 'none recorded'}.")]
     return "\n".join(lines)
+
+
+def _wrapped(text: str, *, indent: int = 0) -> list[str]:
+    return wrap(text, _WIDE, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _chart(course: Course) -> list[str]:
@@ -187,7 +189,7 @@ def _levels(course: Course) -> list[float]:
 
 def _baseline_spans(course: Course) -> list[tuple[int, int, float]]:
     rows = course.baselines.filter(pl.col("direction") == "worsening").to_dicts()
-    ends = [*(row["seen_day"] for row in rows[1:]), course.visits["day"].max()]
+    ends = [*(row["seen_day"] for row in rows[1:]), course.visits["day"].max()][: len(rows)]
     return [
         (row["baseline_day"] if place == 0 else row["seen_day"], end, row["value"])
         for place, (row, end) in enumerate(zip(rows, ends, strict=True))
@@ -212,7 +214,7 @@ def _visit_lines(course: Course, measure: str) -> list[str]:
         told += [f"confirms {number}" for at, number in sorted(reached) if at == day]
         here = course.baselines.filter(pl.col("baseline_day") == day)["direction"].unique(maintain_order=True)
         if len(here):
-            told.append(f"baseline of {' and '.join(here)}")
+            told.append("baseline" if len(here) == 2 else f"baseline of {here[0]}")
         worse, better = (score(now[one]) if one in now else "" for one in ("worsening", "improvement"))
         lines.append(f"{day:>7} {score(value):>7} {worse:>11} {better:>12}  {', '.join(told)}".rstrip())
         now |= {row["direction"]: row["value"] for row in moved}
