@@ -10,12 +10,12 @@ import os
 import resource
 import sys
 import time
-
-from cohort import cohort
+from dataclasses import replace
 
 from ahsct import load_example, multiverse
 from ahsct.definitions import list_grids, load_grid
 from ahsct.multiverses.answers import answer_points
+from cohort import cohort
 
 
 def cpu_seconds() -> float:
@@ -26,7 +26,9 @@ def cpu_seconds() -> float:
 
 
 def peak_megabytes() -> str:
-    own, children = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own, children = (
+        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return f"{own:.0f} MB here" + (f", {children:.0f} MB in the largest worker" if children else "")
 
 
@@ -44,13 +46,18 @@ def main(n_patients: int = 33_000, n_definitions: int = 360, workers: int = 2) -
     for id in list_grids():
         timed(f"{id}, {len(load_grid(id).combinations)} definitions", lambda id=id: multiverse(trial, id))
     study = cohort(n_patients)
+    relapses = study.tables["relapses"].unique(["patient_id", "onset_day"], keep="first", maintain_order=True)
+    study = replace(study, tables={**study.tables, "relapses": relapses})
     grid = load_grid("pira_muller2025")
     print(f"{n_patients:,} patients, {study.tables['visits'].height:,} visits")
     few = max(1, n_definitions // 10)
     timed(f"{few} definitions, 1 process", lambda: answer_points(study, grid, 0, few))
     print(f"  peak memory: {peak_megabytes()}")
     if n_definitions == len(grid.combinations):
-        timed(f"{n_definitions} definitions, {workers} processes", lambda: multiverse(study, grid, workers=workers))
+        timed(
+            f"{n_definitions} definitions, {workers} processes",
+            lambda: multiverse(study, grid, workers=workers),
+        )
     else:
         timed(f"{n_definitions} definitions, 1 process", lambda: answer_points(study, grid, 0, n_definitions))
     print(f"  peak memory: {peak_megabytes()}")

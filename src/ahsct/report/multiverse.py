@@ -62,7 +62,12 @@ def multiverse_section(found: Multiverse, *, id: str = "multiverse") -> Section:
     return Section(
         id=id,
         title=title,
-        text=(NO_SAMPLE, *((_INVENTED,) if _is_invented(found) else ()), *_sentences(found, own, groups)),
+        text=(
+            NO_SAMPLE,
+            _base_words(found.grid),
+            *((_INVENTED,) if _is_invented(found) else ()),
+            *_sentences(found, own, groups),
+        ),
         figures=tuple(figures),
         tables=tuple(table for table in tables if table is not None),
     )
@@ -116,6 +121,14 @@ def _is_invented(found: Multiverse) -> bool:
     return found.data_kind == "reconstructed"
 
 
+def _base_words(grid: Grid) -> str:
+    changed = " as this grid sets it up" if grid.set else ""
+    return (
+        f"The base is the definition {grid.base}{changed}, with the first choice of each of the {len(grid.dimensions)} "
+        "dimensions below."
+    )
+
+
 def _of(frame: pl.DataFrame, arm: str, years: float | None) -> pl.DataFrame:
     return frame.filter((pl.col("arm") == arm) & pl.col("time_years").eq_missing(years))
 
@@ -144,7 +157,9 @@ def _sentences(
             f"{percent(float(estimates.to_numpy().min()))} to {percent(float(estimates.to_numpy().max()))}"
         )
         if base["estimate"] is not None:
-            text += f"; the base says {percent(base['estimate'])} ({interval(base)}, {base['method']})"
+            text += (
+                f"; the base says {percent(base['estimate'])}, interval {interval(base)} by {base['method']}"
+            )
         crossing = _of(found.crossing, arm, years).row(0, named=True)
         if crossing["line"]:
             beyond = crossing["n_below"] + crossing["n_above"]

@@ -14,7 +14,7 @@ from ahsct.report.figures.key import Mark, draw_key, key_height
 from ahsct.report.figures.ticks import mark_y
 from ahsct.report.figures.wording import percent, percent_interval, plural, short
 from ahsct.report.figures.words import write
-from ahsct.report.style import BLUE, INK, PALE, SKY, SOFT, VERMILION, WIDTH
+from ahsct.report.style import BLUE, INK, PALE, SKY, SMALL, SOFT, VERMILION, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ahsct.definitions import Grid
 
 _LEFT, _RIGHT, _CURVE, _ROW = 172.0, 8.0, 150.0, 14.0
+_NAME = SMALL  # type size of the names of shipped definitions
 _LETTERS = 26  # of a choice's label
 _BASE = Mark(word="the base", marker="D", color=VERMILION)
 _PUBLISHED = Mark(word="choices of a shipped definition", marker="v", color=INK)
@@ -60,7 +61,9 @@ def draw_specification(
     is_base = (drawn["point"] == 1).to_numpy()
     published = drawn["published"].is_not_null().to_numpy()
     marks = [mark for mark, found in ((_BASE, is_base.any()), (_PUBLISHED, published.any())) if found]
-    top = 10 + key_height(marks) + (14 if published.any() else 0)
+    top = 10 + key_height(marks)
+    names = _names(drawn)
+    top += 7 + 13 * (max(lane for _, _, lane in names) + 1) if names else 0
     rows = sum(len(one.choices) + 1.35 for one in grid.dimensions)
     height = top + _CURVE + 14 + rows * _ROW + 8
     wide = WIDTH - _LEFT - _RIGHT
@@ -69,14 +72,15 @@ def draw_specification(
         draw_key(area, marks, top=4)
         plot = axes(figure, left=_LEFT, top=top, width=wide, height=_CURVE)
         _draw_curve(plot, drawn, band)
-        for mark, chosen in ((_PUBLISHED, published), (_BASE, is_base)):
-            if chosen.any():
-                x = np.flatnonzero(chosen) + 0.5
-                plot.scatter(x, estimate[chosen], s=34, zorder=5, clip_on=False, **mark.look)
-        for place in np.flatnonzero(published):
-            name = drawn["published"][int(place)]
-            low = min(max((place + 0.5) / n * wide, 40), wide - 40)
-            write(area, _LEFT + low, top - 7, short(name, 28), anchor="middle", size=9, color=SOFT)
+        if is_base.any():
+            x = np.flatnonzero(is_base) + 0.5
+            plot.scatter(x, estimate[is_base], s=34, zorder=5, clip_on=False, **_BASE.look)
+        if published.any():  # above the curve, where they hide nothing
+            x, high = np.flatnonzero(published) + 0.5, plot.get_ylim()[1]
+            plot.vlines(x, estimate[published], high, color=INK, linewidth=0.7, zorder=4)
+            plot.scatter(x, np.full(len(x), high), s=28, zorder=5, clip_on=False, **_PUBLISHED.look)
+        for name, middle, lane in names:
+            write(area, middle, top - 11 - 13 * lane, name, anchor="middle", size=_NAME, color=SOFT)
         y = top + _CURVE + 14
         for dimension in grid.dimensions:
             write(area, 8, y + 0.55 * _ROW, dimension.label, weight="bold")
@@ -89,7 +93,7 @@ def draw_specification(
             y += _ROW * 0.25
         base = drawn.filter(pl.col("point") == 1).to_dicts()
         n_without = answers.height - n
-        names = "; ".join(
+        shipped = "; ".join(
             f"{row['published']}: {percent_interval(row)}"
             for row in drawn.filter(pl.col("published").is_not_null()).iter_rows(named=True)
         )
@@ -98,11 +102,12 @@ def draw_specification(
             title=title,
             alt=f"{plural(n, 'definition')} in order of their estimates, from {percent(estimate[0])} to {percent(estimate[-1])}. "
             + (f"The base: {percent_interval(base[0])}. " if base else "")
-            + (f"Shipped definitions: {names}. " if names else "")
+            + (f"Shipped definitions: {shipped}. " if shipped else "")
             + "Below: which choices each makes.",
             caption="Points: estimates in order; upright lines: their intervals, by each definition's method (the exact one where "
             "that has none)."
             + (" Shaded: the interval of the base." if band else "")
+            + (" Shipped definitions stand where they make the same choices; in what the grid does not vary they may differ." if published.any() else "")
             + (f" {plural(n_without, 'definition gives', 'definitions give')} no estimate." if n_without else "")
             + " The definitions are choices, not a sample: how many of them lie somewhere is no probability.",
             data=drawn.select(
@@ -111,6 +116,23 @@ def draw_specification(
             ),
             data_kind=data_kind,
         )  # fmt: skip
+
+
+def _names(drawn: pl.DataFrame) -> list[tuple[str, float, int]]:
+    """Return the shipped definitions' names, where each stands, and in which line above the curve, so that none overlap."""
+    wide = WIDTH - _LEFT - _RIGHT
+    found: list[tuple[str, float, int]] = []
+    ends: list[float] = []  # of each line
+    for place, ids in enumerate(drawn["published"]):
+        if ids is None:
+            continue
+        name = short(ids, 34)
+        half = 0.3 * _NAME * len(name)
+        middle = min(_LEFT + (place + 0.5) / drawn.height * wide, WIDTH - half)
+        lane = next((lane for lane, end in enumerate(ends) if middle - half > end + 4), len(ends))
+        ends[lane : lane + 1] = [middle + half]
+        found.append((name, middle, lane))
+    return found
 
 
 def _draw_curve(plot: Axes, drawn: pl.DataFrame, band: tuple[float, float] | None) -> None:
