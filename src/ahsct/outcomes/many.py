@@ -8,7 +8,7 @@ functions read of a definition is equal; what differs (events, baselines, scans)
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar, cast
@@ -122,15 +122,17 @@ def settle_many(
         As `derive_outcomes`.
     """
     memory = SharedTables(study)
-    groups: dict[Hashable, list[int]] = {}
+    groups: dict[Hashable, dict[Definition, list[int]]] = {}
     for place, question in enumerate(questions):
-        groups.setdefault(_stacks_by(question), []).append(place)
+        same = groups.setdefault(_stacks_by(question), {})
+        same.setdefault(question.definition, []).append(place)
     n_patients = max(1, study.table("patients").height)
     n_visits = study.table("visits").height * len(questions)
     size = max(1, rows_at_once // n_patients)
-    for places in groups.values():
-        for start in range(0, len(places), size):
-            batch = places[start : start + size]
+    for group in groups.values():
+        definitions = list(group.items())
+        for start in range(0, len(definitions), size):
+            batch = definitions[start : start + size]
             yield from _settle_batch(study, batch, questions, memory, is_compiled=n_visits > FEW_VISITS)
 
 
@@ -194,12 +196,13 @@ def _size(value: Any) -> int:
 def _stacks_by(question: Question) -> Hashable:
     """Return all that may be read of a question once its events and assessments are there."""
     definition = question.definition
+    endpoint = definition.endpoint(question.endpoint)
     return (
         _fields_but(definition, _IS_DATA),
         definition.mri.reference,
         *(_fields_but(rule, SEARCHES) for rule in definition.disability),
-        definition.endpoint(question.endpoint),
-        definition.estimand(question.estimand),
+        endpoint,
+        *(definition.estimand(id) for id in dict.fromkeys((*endpoint.estimands, question.estimand))),
     )
 
 
@@ -216,32 +219,39 @@ def _days_of(definition: Definition) -> Hashable:
 
 @dataclass(frozen=True)
 class _Slice:
-    """One question's part of a stack."""
+    """One definition's part of a stack, and the places of the questions that it answers by their estimand."""
 
-    place: int
-    question: Question
+    places: Mapping[str, list[int]]
+    endpoint: str
     context: Context
 
 
 def _settle_batch(
-    study: Study, places: list[int], questions: Sequence[Question], memory: SharedTables, *, is_compiled: bool
+    study: Study,
+    batch: list[tuple[Definition, list[int]]],
+    questions: Sequence[Question],
+    memory: SharedTables,
+    *,
+    is_compiled: bool,
 ) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Settle questions that stack, apart where the study lacks something for some of them."""
+    """Settle definitions that stack, apart where the study lacks something for some of them."""
     by_lack: dict[Hashable, list[_Slice]] = {}
-    for place in places:
-        question = questions[place]
-        endpoint = question.definition.endpoint(question.endpoint)
-        alone = replace(question.definition, endpoints=(endpoint,), primary_endpoint=endpoint.id)
+    for definition, asked in batch:
+        places: dict[str, list[int]] = {}
+        for place in asked:
+            places.setdefault(questions[place].estimand, []).append(place)
+        endpoint = definition.endpoint(questions[asked[0]].endpoint)
+        alone = replace(definition, endpoints=(endpoint,), primary_endpoint=endpoint.id)
         context = derive_context(study, alone, memory=memory)
-        if not all(_is_known(component, alone) for component in endpoint.components):
-            events, _, candidates = all_events(context)
-            rows, _ = settle_endpoint(
-                context, events, candidates, endpoint=endpoint.id, only=question.estimand
-            )
-            yield place, rows.drop("event_id")
+        if all(_is_known(component, alone) for component in endpoint.components):
+            lacks = tuple(one.study_lacks for one in context.assessments.values())
+            by_lack.setdefault(lacks, []).append(_Slice(places, endpoint.id, context))
             continue
-        lacks = tuple(one.study_lacks for one in context.assessments.values())
-        by_lack.setdefault(lacks, []).append(_Slice(place, question, context))
+        events, _, candidates = all_events(context)
+        rows, _ = settle_endpoint(context, events, candidates, endpoint=endpoint.id, only=list(places))
+        for estimand, own in places.items():
+            table = rows.filter(pl.col("estimand") == estimand).drop("event_id")
+            yield from ((place, table) for place in own)
     for slices in by_lack.values():
         yield from _settle_stack(slices, memory, is_compiled=is_compiled)
 
@@ -256,8 +266,8 @@ def _is_known(component: str, definition: Definition) -> bool:
 def _settle_stack(
     slices: list[_Slice], memory: SharedTables, *, is_compiled: bool
 ) -> Iterator[tuple[int, pl.DataFrame]]:
-    question, context = slices[0].question, slices[0].context
-    components = dict.fromkeys(context.definition.endpoint(question.endpoint).components)
+    endpoint, context = slices[0].endpoint, slices[0].context
+    components = dict.fromkeys(context.definition.endpoint(endpoint).components)
     parts = [one.context.assessments for one in slices]
     not_stacked = cast("pl.DataFrame", _NotStacked())
 
@@ -287,16 +297,16 @@ def _settle_stack(
     found = [_events_of(name, slices, memory, is_compiled=is_compiled) for name in components]
     events = pl.concat([empty(_EVENTS), *(events for events, _ in found)])
     candidates = pl.concat([empty(_CANDIDATES), *(rejected for _, rejected in found)])
-    rows, _ = settle_endpoint(
-        together, events, candidates, endpoint=question.endpoint, only=question.estimand
-    )
-    number = rows["patient_id"].cast(pl.Int64)
-    rows = rows.drop("event_id").with_columns(
-        memory.names.gather(number % len(memory.names)).alias("patient_id")
-    )
-    cuts = np.searchsorted(number.to_numpy(), np.arange(len(slices) + 1) * len(memory.names))
-    for place, (start, stop) in enumerate(pairwise(cuts)):
-        yield slices[place].place, rows.slice(int(start), int(stop - start))
+    estimands = list(dict.fromkeys(id for one in slices for id in one.places))
+    rows, _ = settle_endpoint(together, events, candidates, endpoint=endpoint, only=estimands)
+    for id in estimands:
+        own = rows.filter(pl.col("estimand") == id).drop("event_id")
+        number = own["patient_id"].cast(pl.Int64)
+        own = own.with_columns(memory.names.gather(number % len(memory.names)).alias("patient_id"))
+        cuts = np.searchsorted(number.to_numpy(), np.arange(len(slices) + 1) * len(memory.names))
+        for one, (start, stop) in zip(slices, pairwise(cuts), strict=True):
+            table = own.slice(int(start), int(stop - start))
+            yield from ((place, table) for place in one.places.get(id, ()))
 
 
 class _NotStacked:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ahsct.definitions import Definition, Estimand
@@ -92,11 +94,11 @@ def settle_endpoint(
     candidates: pl.DataFrame | None,
     *,
     endpoint: str,
-    only: str | None = None,
+    only: Sequence[str] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason.
 
-    `only` names one estimand of the definition: then its composite alone is settled.
+    `only` names estimands of the definition: then their composites alone are settled.
     """
     study, definition, timeline = context.study, context.definition, context.timeline
     chosen = definition.endpoint(endpoint)
@@ -113,7 +115,7 @@ def settle_endpoint(
         unplaced_events(study, timeline), on="patient_id", how="left", maintain_order="left"
     )
     rows, gone = [], []
-    for id in chosen.estimands if only is None else (only,):
+    for id in chosen.estimands if only is None else only:
         estimand = definition.estimand(id)
         population = timeline.filter(POPULATIONS[estimand.population])
         people = population.drop_nulls("time_zero_day").select(
