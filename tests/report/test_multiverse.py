@@ -2,13 +2,16 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from tests.multiverses.toy import toy_answers, toy_grid
+from tests.outcomes.test_course import one_patient, roving
 
-from ahsct import load_example
+from ahsct import analyse, load_example
 from ahsct.errors import RequestError
 from ahsct.multiverses import (
     Multiverse,
@@ -18,7 +21,9 @@ from ahsct.multiverses import (
     share_spread,
     turning_points,
 )
-from ahsct.report import multiverse_section, write_multiverse
+from ahsct.outcomes.course import derive_course
+from ahsct.report import multiverse_section, write_multiverse, write_report
+from ahsct.report.figures.course import draw_course
 from ahsct.report.figures.specification import draw_specification
 
 
@@ -159,3 +164,75 @@ def test_the_choices_are_listed_with_their_fields_and_marks(found: Multiverse) -
     assert any("mri.min_lesions_n = 2" in row[2] for row in table.rows)
     assert [key for key, _ in table.notes] == ["a", "b"]
     assert all(text.startswith("assumed: ") for _, text in table.notes)
+
+
+# words that stand outside their drawing
+OUTSIDE = """[...document.querySelectorAll('.drawing svg')].flatMap(svg => {
+             const box = svg.getBoundingClientRect();
+             return [...svg.querySelectorAll('text')].filter(word => {
+               const own = word.getBoundingClientRect();
+               return own.left < box.left - 1 || own.right > box.right + 1;
+             }).map(word => word.textContent);
+           })"""
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return analyse(load_example("atkins2016"))
+
+
+def test_the_report_has_a_section_of_it(analysis, found: Multiverse, tmp_path: Path) -> None:
+    folder = write_report(analysis, tmp_path / "report", multiverse=found)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert '<a href="#multiverse">Under 162 definitions: what the software does</a>' in page
+    assert "beside those of the 162 definitions in the last section" in page
+    for name in ("answers.csv", "tables/multiverse-shares.csv", "figures/multiverse.csv"):
+        assert (folder / name).is_file()
+        assert f'href="{name}"' in page
+
+
+def test_a_shared_report_shows_none_of_it(analysis, found: Multiverse, tmp_path: Path) -> None:
+    folder = write_report(analysis, tmp_path / "report", multiverse=found, share=True)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert 'id="multiverse"' in page
+    assert not (folder / "answers.csv").exists()
+    assert not list(folder.rglob("multiverse*"))
+    section = page[page.index('<section id="multiverse"') :]
+    assert "Left out of this shared version" in section[: section.index("</section>")]
+    assert "62.5" not in section[: section.index("</section>")]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_opens_from_disk_without_sideways_scrolling(
+    found: Multiverse, tmp_path: Path, chromium: Any, width: int
+) -> None:
+    folder = write_multiverse(found, tmp_path / "page")
+    page = chromium.new_page(viewport={"width": width, "height": 844})
+    requests: list[str] = []
+    messages: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.goto((folder / "index.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert messages == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
+    assert levels[0] == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+    # no word of the drawing lies outside it
+    outside = page.evaluate(OUTSIDE)
+    assert outside == []
+    page.close()
+
+
+@pytest.mark.browser
+def test_no_word_of_a_course_lies_outside_its_drawing(tmp_path: Path, chromium: Any) -> None:
+    drawing = draw_course(derive_course(one_patient(relapses=[-200, 430]), "a", roving()))
+    (tmp_path / "a.html").write_text(f'<div class="drawing">{drawing.svg}</div>', encoding="utf-8")
+    page = chromium.new_page(viewport={"width": 720, "height": 900})
+    page.goto((tmp_path / "a.html").as_uri())
+    assert page.evaluate(OUTSIDE) == []
+    page.close()
