@@ -20,6 +20,8 @@ _HOME = {
     "load_definition": "definitions",
     "vary": "definitions",
     "list_definitions": "definitions",
+    "list_grids": "definitions",
+    "load_grid": "definitions",
     "DisabilityRule": "definitions",
     "Definition": "definitions",
     "Study": "tables",

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def multiverse(
     source: SOURCE,
     grid: Annotated[
-        str, typer.Option("--grid", help="A shipped grid's id, or a TOML file.")
+        str,
+        typer.Option(
+            "--grid",
+            help="A shipped grid's id (activity_free_survival, pira_muller2025, worsening_kalincik2015), or a TOML file.",
+        ),
     ] = "activity_free_survival",
     threshold: Annotated[
         float | None,

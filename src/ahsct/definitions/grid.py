@@ -186,6 +186,7 @@ class Grid:
         """
         base = self.definition()
         varied = varying(base)
+        made: dict[str, Definition] = {}  # choices of an estimand alone share their definition
         places = range(len(self.combinations))[start:stop]
         for place in places:
             choices = self.combinations[place]
@@ -196,7 +197,9 @@ class Grid:
                     changes |= meeting.set
             estimand = next((one.estimand for one in chosen if one.estimand), self.estimand)
             try:
-                definition = varied(changes) if changes else base
+                key = repr(changes)
+                definition = made[key] if key in made else varied(changes)
+                made[key] = definition
                 endpoint = definition.endpoint(self.endpoint)
                 definition.estimand(estimand)
             except DefinitionError as error:

@@ -56,7 +56,7 @@ _BASELINES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """One patient's visits, relapses, scans, baselines and changes of one measure, in days from time zero.
+    """One patient's visits, relapses, baselines and changes of one measure, in days from time zero.
 
     `baselines`: from which day on (`seen_day`, a visit) changes in a direction are counted from which visit.
     `changes`: every onset that was looked at, numbered by day: events (`rejected_because` missing) and
@@ -74,7 +74,6 @@ class Course:
     rule: DisabilityRule
     visits: pl.DataFrame
     relapses: pl.DataFrame
-    scans: pl.DataFrame
     baselines: pl.DataFrame
     changes: pl.DataFrame
     confirmations: pl.DataFrame
@@ -139,7 +138,6 @@ def derive_course(
             schema=_VISITS,
         ),
         relapses=_relapses(context, zero),
-        scans=context.scans.select((pl.col("scan_day") - zero).alias("day"), "status", "is_counted"),
         baselines=_baselines(context, visits, rule, zero),
         changes=changes,
         confirmations=confirmations,

@@ -127,7 +127,8 @@ def settle_many(
         same = groups.setdefault(_stacks_by(question), {})
         same.setdefault(question.definition, []).append(place)
     n_patients = max(1, study.table("patients").height)
-    n_visits = study.table("visits").height * len(questions)
+    searches = {(_days_of(one.definition), one.definition.disability) for one in questions}
+    n_visits = study.table("visits").height * len(searches)
     size = max(1, rows_at_once // n_patients)
     for group in groups.values():
         definitions = list(group.items())
