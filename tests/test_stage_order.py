@@ -7,7 +7,7 @@ import pytest
 
 STAGES = [
     "errors", "files", "kernels", "chunks", "vocabulary", "definitions", "edss", "tables", "imaging", "studies",
-    "outcomes", "eligibility", "estimates", "evidence", "analysis", "multiverse", "selection", "simulate",
+    "outcomes", "eligibility", "estimates", "evidence", "analysis", "multiverses", "selection", "simulate",
     "trial_design", "benefit_risk", "report", "app", "cli",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[1] / "src" / "ahsct"

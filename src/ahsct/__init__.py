@@ -20,6 +20,8 @@ _HOME = {
     "load_definition": "definitions",
     "vary": "definitions",
     "list_definitions": "definitions",
+    "list_grids": "definitions",
+    "load_grid": "definitions",
     "DisabilityRule": "definitions",
     "Definition": "definitions",
     "Study": "tables",
@@ -48,7 +50,10 @@ _HOME = {
     "rate_ratio": "estimates",
     "estimate_outcomes": "estimates",
     "analyse": "analysis",
+    "multiverse": "multiverses",
     "write_report": "report",
+    "plot_course": "report",
+    "write_multiverse": "report",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -33,7 +33,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert done.stdout.rstrip().endswith("[]")
 
 
-@pytest.mark.parametrize("command", ["demo", "check", "analyse", "definitions"])
+@pytest.mark.parametrize("command", ["demo", "check", "analyse", "multiverse", "course", "definitions"])
 def test_every_command_has_help(command: str) -> None:
     done = ahsct(command, "--help")
     assert done.returncode == 0
@@ -54,6 +54,7 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
         (["analyse", "no-such-folder"], "no-such-folder"),
         (["analyse", ".", "--definition", "atkins2015"], "Did you mean 'atkins2016'"),
         (["definitions", "show", "atkins2015"], "Did you mean 'atkins2016'"),
+        (["multiverse", ".", "--grid", "pira"], "neither a shipped grid"),
     ],
 )
 def test_a_faulty_request_is_1_with_one_message(arguments: list[str], word: str, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """A made-up cohort of 24 with every table a figure can show; nothing in it is a published number."""
 
 import math
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pytest
@@ -291,3 +294,16 @@ def cohort() -> Cohort:
 def cohort_of():
     """The maker of other cohorts."""
     return make_cohort
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed: the page was not opened")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()

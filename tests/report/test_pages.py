@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -491,19 +490,6 @@ def test_every_figure_stands_on_the_page_with_its_numbers(full_folder: Path) -> 
     placed -= {"platelet_engraftment"}  # the cohort has no such curve
     assert {path.stem for path in (full_folder / "figures").iterdir()} == placed
     assert page.count("<figure>") == page.count('<svg role="img" aria-label=') == len(placed)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("Chromium is not installed: the page was not opened")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.browser

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ahsct import __version__
-from ahsct.cli import convert, definitions, edss, eligibility, study
+from ahsct.cli import convert, course, definitions, edss, eligibility, multiverse, study
 from ahsct.errors import AhsctError
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ def _root(
 app.command()(study.demo)
 app.command()(study.check)
 app.command()(study.analyse)
+app.command()(multiverse.multiverse)
+app.command()(course.course)
 app.command()(convert.convert)
 app.command()(eligibility.eligibility)
 app.add_typer(definitions.app, name="definitions")

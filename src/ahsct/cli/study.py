@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ahsct.analysis import Analysis
+    from ahsct.multiverses import Multiverse
 
 _START = time.perf_counter()
+_GRID = "activity_free_survival"
+_MOST_PATIENTS = 1000  # above, a report would take minutes for a section that nobody asked for
 
 SOURCE = Annotated[
     str, typer.Argument(metavar="STUDY", help="A folder of CSV or Parquet files, or a DuckDB file.")
@@ -40,17 +43,20 @@ def demo(
     force: FORCE = False,
 ) -> None:
     """Analyse the 2016 trial (patients reconstructed from published totals) and write its report."""
-    _say("importing")
+    say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.report import write_report
     from ahsct.studies import load_example, published_numbers
 
-    _say("reading and checking the study")
+    say("reading and checking the study")
     study = load_example("atkins2016")
-    _say("deriving outcomes and estimates")
+    say("deriving outcomes and estimates")
     analysis = run(study, "atkins2016")
-    _say("drawing the report")
-    folder = write_report(analysis, out, published=published_numbers("atkins2016"), force=force)
+    found = _under_other_definitions(analysis)
+    say("drawing the report")
+    folder = write_report(
+        analysis, out, published=published_numbers("atkins2016"), multiverse=found, force=force
+    )
     _headline(analysis, share=False)
     typer.echo(f"Report: {folder / 'index.html'}")
 
@@ -115,7 +121,7 @@ def analyse(
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
         )
-    _say("importing")
+    say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.definitions import load_definition
     from ahsct.report import write_report
@@ -124,7 +130,7 @@ def analyse(
     from ahsct.tables import read_study
 
     rules = load_definition(definition)
-    _say("reading and checking the study")
+    say("reading and checking the study")
     study = read_study(source, kind=kind, mapping=mapping)
     try:
         study = check_study(study, set_aside=set_aside)
@@ -135,17 +141,18 @@ def analyse(
             else " `ahsct check STUDY --out problems.csv` lists all; --set-aside leaves those patients out."
         )
         raise StudyError(f"{error}{hint}", error.problems) from None
-    _say("deriving outcomes and estimates")
+    say("deriving outcomes and estimates")
     analysis = run(study, rules, cutoff=cutoff)
     if out is not None:
-        _say("drawing the report")
+        found = None if share else _under_other_definitions(analysis)
+        say("drawing the report")
         known = (
             study.study_id
             if study.study_id in list_examples() and study.data_kind == "reconstructed"
             else None
         )
         published = published_numbers(known) if known else None
-        folder = write_report(analysis, out, published=published, share=share, force=force)
+        folder = write_report(analysis, out, published=published, multiverse=found, share=share, force=force)
     if adam is not None:
         _write_adam(analysis, adam, force=force)
     if json:
@@ -169,6 +176,24 @@ def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
         "ADAE": adae(study),
     }
     write_adam(datasets, out, force=force)
+
+
+def _under_other_definitions(analysis: Analysis) -> Multiverse | None:
+    """Return the answers of the shipped grid whose base is the analysis' definition, where that takes no time."""
+    from ahsct.definitions import load_definition, load_grid
+    from ahsct.multiverses import derive_multiverse
+
+    grid = load_grid(_GRID)
+    if analysis.definition.hash != load_definition(grid.base).hash:
+        return None
+    n_patients = analysis.study.table("patients").height
+    if n_patients > _MOST_PATIENTS:
+        say(
+            f"{n_patients} patients: for the answers under other definitions run `ahsct multiverse STUDY --out …`"
+        )
+        return None
+    say(f"answering under {len(grid.combinations)} definitions")
+    return derive_multiverse(analysis.study, grid)
 
 
 def _headline(analysis: Analysis, *, share: bool) -> None:
@@ -257,5 +282,6 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
     ]
 
 
-def _say(step: str) -> None:
+def say(step: str) -> None:
+    """Tell on stderr what is being done, and how long the command has run."""
     print(f"[{time.perf_counter() - _START:5.1f} s] {step}", file=sys.stderr)

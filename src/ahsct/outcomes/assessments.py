@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, get_args
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import polars as pl
 
@@ -24,8 +24,44 @@ from ahsct.outcomes.timeline import derive_timeline
 from ahsct.tables import Study
 
 CONTINUOUS = ("relapse", "death")  # components known at every day up to the last contact
+# fields of a disability rule that cannot move the baseline from which the search begins
+_AFTER_BASELINE = frozenset(
+    {
+        "worsening_threshold",
+        "improvement_threshold",
+        "worsening_baseline_scheme",
+        "improvement_baseline_scheme",
+        "relapse_rebaseline",
+        "relapse_recovery_days",
+        "relapse_evaluation_days",
+        "baseline_may_improve",
+        "sub_threshold_rebaseline",
+        "proceed_from",
+        "confirmation_periods_days",
+        "confirmation_tolerance_days",
+        "confirmation_tolerances_days",
+        "confirmed_by",
+        "confirming_visits",
+        "sustained_days",
+        "relapse_to_event_days",
+        "relapse_to_confirmation_days",
+        "raw_window_days",
+        "pira_around_preceding_days",
+        "pira_preceding_visit",
+        "pira_around_event_days",
+        "pira_around_confirmation_days",
+        "pira_joined",
+        "events",
+        "event_number",
+        "event_kind",
+        "event_day",
+        "unconfirmed_at_end",
+        "death_before_confirmation",
+    }
+)
 Since = Literal["baseline", "rebaseline", "follow_up"]
 _SINCE = get_args(Since)
+T = TypeVar("T")
 
 
 class Assessment(NamedTuple):
@@ -73,25 +109,50 @@ class Context:
         return self.combined.get(measure, self.visits)
 
 
-def derive_context(study: Study, definition: Definition) -> Context:
+class Memory:
+    """Hands out what was built before under an equal key; this one remembers nothing."""
+
+    def once(self, key: Hashable, build: Callable[[], T]) -> T:
+        """Return what `build` gives; `key` says all of the definition that it depends on."""
+        return build()
+
+
+def derive_context(study: Study, definition: Definition, *, memory: Memory | None = None) -> Context:
     """Return the study's tables beside each patient's days, and how each component was assessed.
 
     Without a re-baseline, or where early events count, every scan after time zero is read as it stands.
+    `memory` shares what several definitions have in common.
     """
-    timeline = derive_timeline(study, definition)
+    once = (memory or Memory()).once
+    days_of = (
+        definition.time_zero,
+        definition.rebaseline,
+        *(rule.measure for rule in definition.disability[:1]),
+    )
+    timeline = once(("timeline", days_of), lambda: derive_timeline(study, definition))
     window = definition.rebaseline.mri
     mri_context = ["time_zero_day"]
     if window is not None and window.early_events != "count":
         mri_context.append("rebaseline_scan_day")
     visit_context = ["time_zero_day", "mobilisation_start_day", "rebaseline_day", "death_day"]
-    mri = _beside(study.table("mri").drop_nulls("scan_day"), timeline, mri_context)
+
+    def scans() -> pl.DataFrame:
+        mri = _beside(study.table("mri").drop_nulls("scan_day"), timeline, mri_context)
+        return read_scans(mri, rule=definition.mri)
+
     context = Context(
         study=study,
         definition=definition,
         timeline=timeline,
-        visits=_beside(study.table("visits").drop_nulls("visit_day"), timeline, visit_context),
-        relapses=_beside(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"]),
-        scans=read_scans(mri, rule=definition.mri),
+        visits=once(
+            ("visits", days_of),
+            lambda: _beside(study.table("visits").drop_nulls("visit_day"), timeline, visit_context),
+        ),
+        relapses=once(
+            ("relapses", days_of),
+            lambda: _beside(study.table("relapses").drop_nulls("onset_day"), timeline, ["time_zero_day"]),
+        ),
+        scans=once(("scans", days_of, definition.mri), scans),
         assessments={},
     )
     context = replace(
@@ -102,8 +163,25 @@ def derive_context(study: Study, definition: Definition) -> Context:
         },
     )
     names = dict.fromkeys(name for endpoint in definition.endpoints for name in endpoint.components)
-    specs = [definition.components[name] for name in (*names, "relapse")]
-    return replace(context, assessments={spec.name: _assess(context, spec) for spec in specs})
+    assessments = {}
+    for spec in [definition.components[name] for name in (*names, "relapse")]:
+        key = ("assessment", spec, days_of, _assessed_by(spec, definition))
+        assessments[spec.name] = once(key, lambda spec=spec: _assess(context, spec))  # type: ignore[misc]
+    return replace(context, assessments=assessments)
+
+
+def _assessed_by(component: ComponentSpec, definition: Definition) -> Hashable:
+    """Return what of a definition, beside its days, says how a component is assessed."""
+    if component.kind in CONTINUOUS:
+        return None
+    if component.kind == "mri_activity":
+        return definition.mri
+    if component.measure is None or definition.combined_rule(component.measure) is not None:
+        return definition
+    rule = disability_of(component, definition)
+    if rule.skip_local_extrema != "none":
+        return rule  # thresholds say which visits are extrema
+    return tuple(getattr(rule, one.name) for one in fields(rule) if one.name not in _AFTER_BASELINE)
 
 
 def _with_volumes(context: Context) -> Context:

@@ -163,6 +163,10 @@ def _unbroken(days: pl.DataFrame, people: pl.DataFrame, endpoint: Endpoint) -> p
     chain = days.join(
         people.select("patient_id", "entry_day"), on="patient_id", how="inner", maintain_order="left"
     ).filter(pl.col("day") >= pl.col("entry_day"))
+    if limit is None:  # no gap is too long: the same, without looking at each
+        return chain.group_by("patient_id", maintain_order=True).agg(
+            pl.col("day").max().alias("chain_day"), pl.lit(False).alias("has_gap")
+        )
     before = pl.coalesce(pl.col("day").shift(1).over("patient_id"), "entry_day")
     too_long = pl.col("day") - before > (math.inf if limit is None else limit)
     broken = too_long.cast(pl.Int64).cum_sum().over("patient_id") > 0

@@ -60,7 +60,7 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
     """
     context = derive_context(study, definition)
     timeline = context.timeline
-    events, confirmations, candidates = _all_events(context)
+    events, confirmations, candidates = all_events(context)
     tables, left = [], []
     for endpoint in definition.endpoints:
         rows, gone = settle_endpoint(context, events, candidates, endpoint=endpoint.id)
@@ -83,7 +83,8 @@ def derive_outcomes(study: Study, definition: Definition) -> Outcomes:
     )
 
 
-def _all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def all_events(context: Context) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the events of every rule, and the confirmations and rejected candidates of the disability rules."""
     definition, visits = context.definition, context.visits
     rules = [(rule, visits) for rule in definition.disability]
     rules += [

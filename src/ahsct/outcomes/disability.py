@@ -208,7 +208,7 @@ def _derive_block(
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
-    records = _records(found, measured, rule, has_relapses=has_relapses, hash=hash)
+    records = disability_records(found, measured, rule, has_relapses=has_relapses, hash=hash)
     is_event = pl.col("rejected_because").is_null()
     order_by = ("patient_id", "day", "event_id")
     return (
@@ -281,7 +281,7 @@ def baselines(
     )
 
 
-def _records(
+def disability_records(
     found: Ints,
     measured: MeasuredVisits,
     rule: DisabilityRule,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from ahsct.definitions import Definition, Estimand
@@ -87,9 +89,17 @@ def derive_time_to_event(
 
 
 def settle_endpoint(
-    context: Context, events: pl.DataFrame, candidates: pl.DataFrame | None, *, endpoint: str
+    context: Context,
+    events: pl.DataFrame,
+    candidates: pl.DataFrame | None,
+    *,
+    endpoint: str,
+    only: Sequence[str] | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason."""
+    """Return the rows of `derive_time_to_event`, and who left them: patient_id, estimand, reason.
+
+    `only` names estimands of the definition: then their composites alone are settled.
+    """
     study, definition, timeline = context.study, context.definition, context.timeline
     chosen = definition.endpoint(endpoint)
     if chosen.missing.rule == "impute":
@@ -105,7 +115,7 @@ def settle_endpoint(
         unplaced_events(study, timeline), on="patient_id", how="left", maintain_order="left"
     )
     rows, gone = [], []
-    for id in chosen.estimands:
+    for id in chosen.estimands if only is None else only:
         estimand = definition.estimand(id)
         population = timeline.filter(POPULATIONS[estimand.population])
         people = population.drop_nulls("time_zero_day").select(
@@ -131,7 +141,7 @@ def settle_endpoint(
             ).drop_nulls("reason"),
         ]
         people = people.filter(pl.col("_excluded").is_null())
-        for component in (*tables, COMPOSITE):
+        for component in (*tables, COMPOSITE) if only is None else (COMPOSITE,):
             parts = tables if component == COMPOSITE else {component: tables[component]}
             lacks = [part.study_lacks for part in parts.values()]
             unknown = next(filter(None, [unknown_events(study, estimand), *lacks]), None)

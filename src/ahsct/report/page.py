@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import jinja2
 import polars as pl
 
 from ahsct.analysis import Analysis
+from ahsct.multiverses import Multiverse
 from ahsct.report.answer import answer_sentences, answers, estimand_table, left_out, sensitivity_table
 from ahsct.report.figures import Drawing
-from ahsct.report.formats import number, p_value
+from ahsct.report.formats import p_value
 from ahsct.report.methods import methods_text
+from ahsct.report.multiverse import multiverse_section
 from ahsct.report.published import published_table
-from ahsct.report.sections import figures_of, sections
+from ahsct.report.rendering import BANNERS, ROWS_SHOWN, TAGS, render
+from ahsct.report.sections import SHARED, Section, figures_of, sections
 from ahsct.report.tables import Row, Table
 from ahsct.report.words import endpoint_label, primary_time, variable_words
-
-_TAGS = {"observed": "", "reconstructed": "Invented courses", "simulated": "Simulated patients"}
-_BANNERS = {
-    "observed": "",
-    "reconstructed": (
-        "The patients are reconstructed from published totals and are not real people; "
-        "anything that is not a published number is an illustration."
-    ),
-    "simulated": "They are not real people; the numbers describe a model.",
-}
-ROWS_SHOWN = 50
 
 
 def page_context(
@@ -37,6 +27,7 @@ def page_context(
     figures: Mapping[str, Drawing],
     *,
     published: pl.DataFrame | None,
+    multiverse: Multiverse | None,
     provenance: Mapping[str, Any],
     share: bool,
 ) -> dict[str, Any]:
@@ -45,8 +36,8 @@ def page_context(
     return {
         "study_id": study.study_id,
         "title": definition.title,
-        "banner": _BANNERS[study.data_kind],
-        "tag": _TAGS[study.data_kind],
+        "banner": BANNERS[study.data_kind],
+        "tag": TAGS[study.data_kind],
         "share": share,
         "question": definition.question,
         "headline": f"{endpoint_label(definition, definition.primary_endpoint)} at {primary_time(definition)}",
@@ -57,10 +48,11 @@ def page_context(
         "estimands": estimand_table(definition),
         "sensitivity": sensitivity_table(rows, definition),
         "sensitivity_figures": figures_of("sensitivity", figures),
-        "sections": sections(analysis, rows, figures, share=share),
+        "sections": [*sections(analysis, rows, figures, share=share), *_multiverse(multiverse, share=share)],
         "published": None if published is None else published_table(published, rows),
         "methods": methods_text(definition),
-        "multiplicity": multiplicity(rows),
+        "multiplicity": multiplicity(rows, 0 if multiverse is None else len(multiverse.grid.combinations)),
+        "has_answers": multiverse is not None and not share,
         "provenance": provenance,
         "has_set_aside": study.set_aside.height > 0,
         "rows_shown": ROWS_SHOWN,
@@ -86,7 +78,18 @@ def page_figures(context: Mapping[str, Any]) -> list[tuple[str, Drawing]]:
     ]
 
 
-def multiplicity(rows: Sequence[Row]) -> str:
+def _multiverse(found: Multiverse | None, *, share: bool) -> list[Section]:
+    """Return the section of answers under other definitions, where they were asked for."""
+    if found is None:
+        return []
+    section = multiverse_section(found)
+    if not share:
+        return [section]
+    # many definitions beside each other tell counts under 5 by their differences
+    return [Section(id=section.id, title=section.title, missing=(SHARED,))]
+
+
+def multiplicity(rows: Sequence[Row], n_definitions: int = 0) -> str:
     """Return what the number of estimates means for reading them."""
     n_intervals = sum(1 for row in rows if row["lower"] is not None or row["upper"] is not None)
     n_tests = sum(1 for row in rows if row["p_value"] is not None)
@@ -96,39 +99,14 @@ def multiplicity(rows: Sequence[Row]) -> str:
         if smallest is None
         else f"{n_tests} p values are given, the smallest {p_value(smallest)}, none of them corrected."
     )
+    others = f" beside those of the {n_definitions} definitions in the last section" if n_definitions else ""
     return (
         "One number was named in advance: the primary endpoint at the primary milestone, in each way of counting. "
-        f"Everything else describes. The page holds {n_intervals} intervals; none is widened for their number, so some "
+        f"Everything else describes. The page holds {n_intervals} intervals{others}; none is widened for their number, so some "
         f"may miss the true value by chance. {tests}"
     )
 
 
 def render_page(context: Mapping[str, Any]) -> str:
     """Return `index.html`."""
-    return _environment().get_template("page.html.j2").render(context)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ahsct.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["cell"] = _cell
-    return environment
-
-
-def _cell(value: Any) -> str:
-    """Return one value of a figure's data."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value, "")
-    if isinstance(value, list):
-        return "; ".join(str(item) for item in value)
-    return str(value)
+    return render("page.html.j2", context)

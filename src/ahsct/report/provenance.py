@@ -30,6 +30,13 @@ def provenance_of(analysis: Analysis, *, share: bool) -> dict[str, Any]:
         "is_shared_version": share,
         "seed": analysis.provenance.get("seed"),
         "analysis": {key: value for key, value in sorted(analysis.provenance.items()) if key != "seed"},
+        **software(),
+    }
+
+
+def software() -> dict[str, Any]:
+    """Return the versions behind a page."""
+    return {
         "ahsct": __version__,
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in _LIBRARIES},

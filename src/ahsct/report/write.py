@@ -8,6 +8,7 @@ import polars as pl
 
 from ahsct.analysis import Analysis
 from ahsct.files import new_folder
+from ahsct.multiverses import Multiverse
 from ahsct.report.check_r import check_script, for_r
 from ahsct.report.csv_safe import write_safe_csv
 from ahsct.report.page import page_context, page_figures, page_tables, render_page
@@ -21,6 +22,7 @@ def write_report(
     out: str | Path,
     *,
     published: pl.DataFrame | None = None,
+    multiverse: Multiverse | None = None,
     share: bool = False,
     force: bool = False,
 ) -> Path:
@@ -35,6 +37,8 @@ def write_report(
     published
         Published numbers with selectors `our_*` (`studies.published_numbers`): they are printed
         beside ours, each with its verdict.
+    multiverse
+        From `derive_multiverse`: the answers under other definitions get a section, and `answers.csv`.
     share
         Leave out everything that shows single patients, and hide counts of 1 to 4 with what would
         give them away.
@@ -58,6 +62,7 @@ def write_report(
         results.rows(named=True),
         draw(analysis, results, share=share),
         published=published,
+        multiverse=multiverse,
         provenance=provenance,
         share=share,
     )
@@ -68,6 +73,8 @@ def write_report(
         for name, drawing in page_figures(context):
             write_safe_csv(drawing.data, folder / "figures" / f"{name}.csv")
         write_safe_csv(masked_csv(results) if share else results, folder / "results.csv")
+        if multiverse is not None and not share:
+            write_safe_csv(multiverse.answers, folder / "answers.csv")
         if not share:
             _write_patients(analysis, folder)
         write_provenance(provenance, folder / "provenance.json")

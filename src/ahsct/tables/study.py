@@ -40,6 +40,11 @@ class Study:
         object.__setattr__(self, "tables", MappingProxyType(dict(self.tables)))
         object.__setattr__(self, "sources", MappingProxyType(dict(self.sources)))
 
+    def __reduce__(self) -> tuple[type[Study], tuple[object, ...]]:
+        """Travel to a worker as plain dictionaries, because read-only views cannot."""
+        parts = (self.study_id, dict(self.tables), self.data_kind, self.problems, dict(self.sources))
+        return Study, (*parts, self.set_aside, self.title)
+
     def has(self, name: str) -> bool:
         """Return True when the study holds this table with at least one row."""
         return name in self.tables and self.tables[name].height > 0
