@@ -47,6 +47,10 @@ _HOME = {
     "exact_rate": "estimates",
     "rate_ratio": "estimates",
     "estimate_outcomes": "estimates",
+    "cox": "estimates",
+    "fit_cox": "estimates",
+    "proportional_hazards_test": "estimates",
+    "predicted_curves": "estimates",
     "analyse": "analysis",
     "write_report": "report",
 }

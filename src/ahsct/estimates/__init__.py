@@ -1,9 +1,12 @@
 """What the outcomes say about the treatment: functions from an outcomes table to rows of results."""
 
 from ahsct.estimates.competing import aalen_johansen
+from ahsct.estimates.cox import cox, fit_cox
+from ahsct.estimates.cox_curves import predicted_curves
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
+from ahsct.estimates.proportional_hazards import proportional_hazards_test
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.turnbull import turnbull
@@ -11,12 +14,16 @@ from ahsct.estimates.turnbull import turnbull
 __all__ = [
     "Estimates",
     "aalen_johansen",
+    "cox",
     "estimate_outcomes",
     "exact_proportion",
     "exact_rate",
+    "fit_cox",
     "kaplan_meier",
     "median_time",
     "milestone",
+    "predicted_curves",
+    "proportional_hazards_test",
     "rate_ratio",
     "restricted_mean",
     "reverse_kaplan_meier",

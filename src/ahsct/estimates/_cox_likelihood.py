@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from ahsct.errors import RequestError
 from ahsct.estimates._risk_sets import RiskSets
-from ahsct.estimates._risk_table import Counts, Floats
+from ahsct.estimates._risk_table import Floats
 
 
 class Likelihood(NamedTuple):
@@ -64,7 +65,7 @@ def partial_likelihood(x: Floats, sets: RiskSets, beta: Floats, *, firth: bool =
         sign, log_det = np.linalg.slogdet(information)
         if sign <= 0:
             return Likelihood(-np.inf, score, information)
-        inverse = np.linalg.inv(information)
+        inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
         value += log_det / 2
         score = score + _trace_of_derivative(x, sets, at, inverse) / 2
     return Likelihood(value, score, information)
@@ -86,55 +87,74 @@ def _trace_of_derivative(x: Floats, sets: RiskSets, at: AtEvents, inverse: Float
 def exact_likelihood(x: Floats, sets: RiskSets, beta: Floats) -> Likelihood:
     r"""Return the exact (discrete) likelihood: at each time the d patients with an event among all sets of d at risk.
 
-    The sum over sets is an elementary symmetric polynomial $e_d$ of the relative hazards, and is carried with its
-    two derivatives from patient to patient, as a product of the polynomials $1 + z \exp(x_i' \beta)$.
+    The sum over sets is the elementary symmetric polynomial $e_d$ of the relative hazards; a single event is the
+    case d = 1, where it is their sum.
 
     Raises
     ------
     RequestError
         The number of sets is too large for the computer's numbers.
     """
-    eta = x @ beta
-    value, score, information = 0.0, np.zeros(beta.size), np.zeros((beta.size, beta.size))
-    for block in np.unique(sets.tie_from):
+    width = sets.tie_to - sets.tie_from
+    at = at_events(x, sets, beta)
+    alone = (width == 1).astype(np.float64)
+    value = float(alone @ np.log(at.risk[sets.row] / at.total))
+    score = alone @ (x[sets.row] - at.mean)
+    information = weighted_information(x, sets, at, alone)
+    for block, log_sum, mean, second in _tied_blocks(x, sets, beta):
         dead = sets.row[block : sets.tie_to[block]]
-        members = _members(sets, int(block))
-        shift = eta[members].max()
-        log_sum, mean, second = _symmetric(x[members], np.exp(eta[members] - shift), dead.size)
-        value += float((eta[dead] - shift).sum()) - log_sum
+        value += float((x[dead] @ beta).sum()) - log_sum
         score += x[dead].sum(axis=0) - mean
         information += second - np.outer(mean, mean)
     return Likelihood(value, score, (information + information.T) / 2)
 
 
-def _members(sets: RiskSets, event: int) -> Counts:
-    members = np.arange(sets.risk_from[event], sets.risk_to[event])
-    if sets.entry_order is None:
-        return members
-    late = sets.entry_order[sets.late_from[event] : sets.late_to[event]]
-    return np.setdiff1d(members, late, assume_unique=True)
+def _tied_blocks(x: Floats, sets: RiskSets, beta: Floats) -> Iterator[tuple[int, float, Floats, Floats]]:
+    """Yield the first event of each block of ties with log e_d, its gradient and the second derivative of e_d over e_d.
+
+    Without delayed entry risk sets only grow along the sorted rows, so that each row is multiplied in once.
+    """
+    eta = x @ beta
+    blocks = [int(block) for block in np.unique(sets.tie_from) if sets.tie_to[block] - block > 1]
+    polynomial, begun, upto = None, -1, 0
+    for block in blocks:
+        first, last = int(sets.risk_from[block]), int(sets.risk_to[block])
+        if polynomial is None or sets.entry_order is not None or first != begun:
+            same = [other for other in blocks if sets.risk_from[other] == first]
+            degree = max(int(sets.tie_to[other]) - other for other in same)
+            shift = float(eta[first : int(sets.risk_to[same[-1]])].max())
+            polynomial, begun, upto = _Polynomial(degree, x.shape[1]), first, first
+        rows = np.arange(upto, last)
+        if sets.entry_order is not None:
+            late = sets.entry_order[sets.late_from[block] : sets.late_to[block]]
+            rows = np.setdiff1d(rows, late, assume_unique=True)
+        polynomial.multiply(x[rows], np.exp(eta[rows] - shift))
+        upto = last
+        d = int(sets.tie_to[block]) - block
+        e = polynomial.e[d]
+        if not (np.isfinite(polynomial.second[d]).all() and e > 0):
+            n = last - first
+            raise RequestError(
+                f"{d} events at one time among {n} rows are too many for exact ties; use ties='efron'."
+            )
+        yield block, float(np.log(e)) + d * shift, polynomial.gradient[d] / e, polynomial.second[d] / e
 
 
-def _symmetric(x: Floats, risk: Floats, d: int) -> tuple[float, Floats, Floats]:
-    """Return the log of e_d, its gradient and its second derivative, the last two divided by e_d."""
-    p = x.shape[1]
-    if d == 1:
-        weights = risk / risk.sum()
-        return float(np.log(risk.sum())), weights @ x, (x * weights[:, None]).T @ x
-    if d == risk.size:
-        total = x.sum(axis=0)
-        return float(np.log(risk).sum()), total, np.outer(total, total)
-    e, gradient, second = np.zeros(d + 1), np.zeros((d + 1, p)), np.zeros((d + 1, p, p))
-    e[0] = 1.0
-    for row, r in zip(x, risk, strict=True):
-        cross = gradient[:-1, :, None] * row
-        second[1:] += r * (
-            second[:-1] + cross + cross.transpose(0, 2, 1) + e[:-1, None, None] * np.outer(row, row)
-        )
-        gradient[1:] += r * (gradient[:-1] + e[:-1, None] * row)
-        e[1:] += r * e[:-1]
-    if not (np.isfinite(e[d]) and e[d] > 0):
-        raise RequestError(
-            f"{d} events at one time among {risk.size} at risk are too many for exact ties; use ties='efron'."
-        )
-    return float(np.log(e[d])), gradient[d] / e[d], second[d] / e[d]
+class _Polynomial:
+    """The product of (1 + z r_i) up to a power of z, with its first and second derivatives by the coefficients."""
+
+    def __init__(self, degree: int, size: int) -> None:
+        self.e = np.zeros(degree + 1)
+        self.e[0] = 1.0
+        self.gradient = np.zeros((degree + 1, size))
+        self.second = np.zeros((degree + 1, size, size))
+
+    def multiply(self, x: Floats, risk: Floats) -> None:
+        """Multiply factors in, one per row."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for row, r in zip(x, risk, strict=True):
+                cross = self.gradient[:-1, :, None] * row
+                square = self.e[:-1, None, None] * np.outer(row, row)
+                self.second[1:] += r * (self.second[:-1] + cross + cross.transpose(0, 2, 1) + square)
+                self.gradient[1:] += r * (self.gradient[:-1] + self.e[:-1, None] * row)
+                self.e[1:] += r * self.e[:-1]

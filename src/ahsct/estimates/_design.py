@@ -68,7 +68,9 @@ def design(
     require_columns(function, "covariates", frame, terms)
     for name in references or {}:
         if name not in terms:
-            raise RequestError(f"A reference is given for {name!r}, which is none of the terms {list(terms)}.")
+            raise RequestError(
+                f"A reference is given for {name!r}, which is none of the terms {list(terms)}."
+            )
     parts: list[Floats] = []
     columns: list[Column] = []
     for term in terms:
@@ -107,6 +109,11 @@ def codes(frame: pl.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, list[s
     (array([1, 0, 1]), ['site=a, sex=f', 'site=b, sex=f'])
     """
     distinct = frame.select(names).unique().sort(names).with_row_index("_code")
-    joined = frame.select(names).join(distinct, on=list(names), how="left", nulls_equal=True, maintain_order="left")
-    labels = [", ".join(f"{name}={value}" for name, value in zip(names, row[1:], strict=True)) for row in distinct.rows()]
+    joined = frame.select(names).join(
+        distinct, on=list(names), how="left", nulls_equal=True, maintain_order="left"
+    )
+    labels = [
+        ", ".join(f"{name}={value}" for name, value in zip(names, row[1:], strict=True))
+        for row in distinct.rows()
+    ]
     return joined["_code"].to_numpy().astype(np.int64), labels

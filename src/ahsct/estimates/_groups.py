@@ -24,9 +24,7 @@ class Group(NamedTuple):
     entry: Floats | None
 
 
-def groups(
-    function: str, time_to_event: pl.DataFrame, *, apart: Sequence[str] = LABELS
-) -> Iterator[Group]:
+def groups(function: str, time_to_event: pl.DataFrame, *, apart: Sequence[str] = LABELS) -> Iterator[Group]:
     """Yield the evaluable patients of each curve, in the order in which the curves first appear.
 
     `apart` names the labels that tell groups apart; with `ALL_BUT_ARM` a group holds the arms to compare.

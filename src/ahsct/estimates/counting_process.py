@@ -45,7 +45,7 @@ def split_at_changes(
     >>> patients = pl.DataFrame({"patient_id": ["a"], "time_day": [80], "is_event": [True]})
     >>> line = pl.DataFrame({"patient_id": ["a", "a"], "from_day": [0, 50], "line": [1, 2]})
     >>> split_at_changes(patients, line, columns=["line"]).rows()
-    [('a', None, 50, False, 1), ('a', 50, 80, True, 2)]
+    [('a', None, 50, False, 1), ('a', 50.0, 80, True, 2)]
     """
     require_columns("cox", "time_to_event", time_to_event, ["patient_id"])
     changes = "from_day" in covariates.columns
@@ -76,7 +76,9 @@ def split_at_changes(
     values = values.with_columns(pl.col("from_day").shift(-1).over("patient_id").alias("_until"))
     joined = frame.join(values, on="patient_id", how="left", maintain_order="left_right")
     start = pl.col("entry_day").fill_null(0)
-    first = joined.group_by("_index").agg(((pl.col("from_day") <= start).fill_null(False)).any().alias("_known"))
+    first = joined.group_by("_index").agg(
+        ((pl.col("from_day") <= start).fill_null(False)).any().alias("_known")
+    )
     _require_known(
         first.filter(~pl.col("_known")).height, frame.height, "has no value from the start of risk on"
     )

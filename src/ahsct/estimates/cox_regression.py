@@ -211,7 +211,9 @@ def _newton(
     size = start.score.size
     everything = np.ones(size, dtype=bool)
     beta, end, largest = maximise(likelihood, np.zeros(size), everything, is_penalised=firth)
-    is_diverging = np.zeros(size, dtype=bool) if firth else vanishing(start.information, end.information, everything)
+    is_diverging = (
+        np.zeros(size, dtype=bool) if firth else vanishing(start.information, end.information, everything)
+    )
     if largest > 1e-6 and not is_diverging.any():
         raise RequestError(
             f"The likelihood has no top that the search could find (last step {largest:.2g} standard deviations "
@@ -220,9 +222,7 @@ def _newton(
     return beta, end, is_diverging
 
 
-def vanishing(
-    before: Floats, after: Floats, free: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
+def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Say which coefficients lie in a direction whose information fell below a millionth of what it was."""
     which = np.ix_(free, free)
     root = np.linalg.inv(np.linalg.cholesky(before[which]))
