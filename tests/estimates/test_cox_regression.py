@@ -18,7 +18,9 @@ R = pl.read_csv(REFERENCE / "cox.csv", infer_schema_length=None)
 SETS = ["veteran", "lung", "heart", "rats", "aml"]
 
 
-def fit(data_set: str, *, stratified: bool = False, clustered: bool = False, **arguments: object) -> CoxRegression:
+def fit(
+    data_set: str, *, stratified: bool = False, clustered: bool = False, **arguments: object
+) -> CoxRegression:
     rows = DATA.filter(pl.col("data_set") == data_set)
     entry = rows["entry"].to_numpy().astype(float)
     return cox_regression(
@@ -66,7 +68,9 @@ def test_robust_errors_agree_with_coxph(data_set: str, ties: str) -> None:
 @pytest.mark.parametrize("data_set", ["veteran", "lung", "heart", "rats"])
 def test_strata_agree_with_coxph(data_set: str, ties: str) -> None:
     ours = fit(data_set, stratified=True, ties=ties)
-    np.testing.assert_allclose(ours.coefficients, expected(data_set, ties, "stratified_coefficient"), rtol=1e-7)
+    np.testing.assert_allclose(
+        ours.coefficients, expected(data_set, ties, "stratified_coefficient"), rtol=1e-7
+    )
     np.testing.assert_allclose(
         np.sqrt(np.diag(ours.covariance)), expected(data_set, ties, "stratified_std_error"), rtol=1e-8
     )

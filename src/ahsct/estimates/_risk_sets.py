@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ahsct.errors import TableError
-from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,19 +80,13 @@ def risk_sets(
     times = np.asarray(time, dtype=np.float64)
     events = np.asarray(is_event, dtype=bool)
     _require_finite(times)
-    entries = None if entry is None else np.asarray(entry, dtype=np.float64)
-    if entries is not None:
-        is_late = np.isfinite(entries)
-        times, known = merge_near_ties(times, entries[is_late])
-        entries = np.full(times.size, -np.inf)
-        entries[is_late] = known
-        _require_after(times, entries)
-        entries = entries if is_late.any() else None
-    else:
-        (times,) = merge_near_ties(times)
+    entries = np.full(times.size, -np.inf) if entry is None else np.asarray(entry, dtype=np.float64)
+    is_late = np.isfinite(entries)
+    distinct, codes = distinct_times(np.concatenate((times, entries[is_late])))
+    code, since = codes[: times.size], np.full(times.size, -1)  # at risk after the distinct time `since`
+    since[is_late] = codes[times.size :]
+    _require_after(times, entries, since >= code)
     strata = np.zeros(times.size, np.int64) if stratum is None else np.asarray(stratum, dtype=np.int64)
-
-    distinct, code = np.unique(times, return_inverse=True)
     width = distinct.size + 1
     # falling time within a stratum becomes one rising whole number
     key = strata * width + (width - 1 - code)
@@ -109,10 +103,8 @@ def risk_sets(
     entry_order, late_from, late_to = None, none, none
     stratum_end = (strata[order] + 1) * width
     events_to = np.searchsorted(event_key, stratum_end)
-    if entries is not None:
-        # at risk from the first distinct time after the entry on
-        entry_code = np.searchsorted(distinct, entries[order], side="right")
-        entry_key = strata[order] * width + (width - 1 - entry_code)
+    if is_late.any():
+        entry_key = strata[order] * width + (width - 2 - since[order])
         entry_order = np.argsort(entry_key, kind="stable")
         late_from = np.searchsorted(entry_key[entry_order], first)
         late_to = np.searchsorted(entry_key[entry_order], event_key)
@@ -120,7 +112,7 @@ def risk_sets(
     return RiskSets(
         order=order,
         row=row,
-        time=times[order][row],
+        time=distinct[code[order][row]],
         stratum=strata[order][row],
         fraction=fraction,
         risk_from=np.searchsorted(key, first),
@@ -155,8 +147,7 @@ def _require_finite(times: Floats) -> None:
         )
 
 
-def _require_after(times: Floats, entries: Floats) -> None:
-    wrong = entries >= times
+def _require_after(times: Floats, entries: Floats, wrong: npt.NDArray[np.bool_]) -> None:
     if wrong.any():
         first = int(wrong.argmax())
         raise TableError(

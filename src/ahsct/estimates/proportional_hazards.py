@@ -10,7 +10,7 @@ from scipy.special import chdtrc
 
 from ahsct.errors import RequestError, did_you_mean
 from ahsct.estimates._cox_likelihood import at_events, weighted_information
-from ahsct.estimates._risk_table import Floats, merge_near_ties
+from ahsct.estimates._risk_table import Floats, distinct_times
 from ahsct.estimates.cox import CoxFit
 from ahsct.estimates.kaplan_meier import product_limit
 from ahsct.estimates.rows import result, results_frame
@@ -116,8 +116,10 @@ def _transform(fit: CoxFit, transform: str) -> Floats:
         before = np.searchsorted(curve.time, sets.time)
         g = 1 - np.concatenate(([1.0], curve.estimate))[before]
     elif transform == "rank":
-        merged = np.sort(merge_near_ties(time)[0])
-        g = (np.searchsorted(merged, sets.time) + np.searchsorted(merged, sets.time, "right") + 1) / 2
+        distinct, code = distinct_times(time)
+        ordered = np.sort(distinct[code])
+        low, high = sets.time * (1 - 1e-9), sets.time * (1 + 1e-9)
+        g = (np.searchsorted(ordered, low) + np.searchsorted(ordered, high, "right") + 1) / 2
     elif transform == "log":
         if sets.time.min() <= 0:
             raise RequestError("The log of time needs every event after day 0; use another transform.")
