@@ -51,6 +51,7 @@ _HOME = {
     "fit_cox": "estimates",
     "proportional_hazards_test": "estimates",
     "predicted_curves": "estimates",
+    "log_rank": "estimates",
     "analyse": "analysis",
     "write_report": "report",
 }

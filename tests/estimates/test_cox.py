@@ -8,8 +8,8 @@ import pytest
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates import cox, fit_cox, predicted_curves, proportional_hazards_test
-from ahsct.estimates.cox import CoxFit
 from ahsct.estimates.counting_process import split_at_changes
+from ahsct.estimates.cox import CoxFit
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, RESULTS, TIME_TO_EVENT, empty
 
 REFERENCE = Path(__file__).parents[1] / "reference"

@@ -5,6 +5,7 @@ from ahsct.estimates.cox import cox, fit_cox
 from ahsct.estimates.cox_curves import predicted_curves
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
+from ahsct.estimates.log_rank import log_rank
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
 from ahsct.estimates.proportional_hazards import proportional_hazards_test
 from ahsct.estimates.proportions import exact_proportion
@@ -20,6 +21,7 @@ __all__ = [
     "exact_rate",
     "fit_cox",
     "kaplan_meier",
+    "log_rank",
     "median_time",
     "milestone",
     "predicted_curves",

@@ -89,7 +89,9 @@ def distinct_times(times: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Counts]:
         least = int(times.min(initial=0))
         if int(times.max(initial=0)) - least <= 4 * times.size + 1000:  # whole days: counted without sorting
             is_seen = np.bincount(times - least) > 0
-            return np.flatnonzero(is_seen).astype(times.dtype) + least, (np.cumsum(is_seen) - 1)[times - least]
+            return np.flatnonzero(is_seen).astype(times.dtype) + least, (np.cumsum(is_seen) - 1)[
+                times - least
+            ]
     order = np.argsort(times)
     ordered = times[order]
     first = np.flatnonzero(np.concatenate((np.ones(min(times.size, 1), bool), np.diff(ordered) > 0)))

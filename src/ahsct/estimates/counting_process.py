@@ -95,6 +95,31 @@ def split_at_changes(
     return _tidy(joined, columns)
 
 
+def with_covariates(
+    function: str, rows: pl.DataFrame, covariates: pl.DataFrame | None, names: Sequence[str]
+) -> pl.DataFrame:
+    """Return patients' rows, in their order, with covariates of one row per patient.
+
+    Raises
+    ------
+    TableError
+        A column is absent, a patient has no row or two, or a value is missing.
+    """
+    wanted = [name for name in names if name not in ("arm", "patient_id")]
+    frame = rows
+    if wanted and covariates is not None:
+        if "from_day" in covariates.columns:
+            raise TableError(f"{function} takes values known at the start of risk: no column 'from_day'.")
+        frame = split_at_changes(rows, covariates, columns=wanted)
+    require_columns(function, "covariates", frame, names)
+    for name in names:
+        if frame[name].null_count():
+            raise TableError(
+                f"{function}: covariate {name!r} is missing in {frame[name].null_count()} of {frame.height} rows."
+            )
+    return frame
+
+
 def _tidy(joined: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     kept = ("patient_id", "entry_day", "time_day", "is_event")
     others = [

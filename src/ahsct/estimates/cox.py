@@ -33,7 +33,7 @@ class CoxFit:
     `stratum`.
     """
 
-    labels: Mapping[str, str | None]
+    labels: Mapping[str, Any]
     columns: tuple[Column, ...]
     terms: tuple[str, ...]
     regression: CoxRegression
@@ -288,7 +288,7 @@ def _row(fit: CoxFit, **columns: Any) -> dict[str, Any]:
     start = np.maximum(fit.frame["_entry"].to_numpy(), 0.0)
     days = float((fit.frame["time_day"].to_numpy() - start).sum())
     return result(
-        **dict(fit.labels),
+        **fit.labels,
         n=fit.n,
         n_events=fit.regression.sets.row.size,
         person_years=days / DAYS_PER_YEAR,

@@ -96,7 +96,7 @@ def proportional_hazards_test(fit: CoxFit, *, transform: str = "km") -> pl.DataF
         method = f"score test, {transform} of time, {fit.method}"
         rows.append(
             result(
-                **dict(fit.labels),
+                **fit.labels,
                 statistic="proportional_hazards_test",
                 unit="chi-squared",
                 n=fit.n,
