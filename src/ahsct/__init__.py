@@ -52,6 +52,9 @@ _HOME = {
     "proportional_hazards_test": "estimates",
     "predicted_curves": "estimates",
     "log_rank": "estimates",
+    "mean_cumulative_function": "estimates",
+    "mean_count": "estimates",
+    "recurrent_ratios": "estimates",
     "analyse": "analysis",
     "write_report": "report",
 }

@@ -6,10 +6,12 @@ from ahsct.estimates.cox_curves import predicted_curves
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.log_rank import log_rank
+from ahsct.estimates.mean_cumulative import mean_count, mean_cumulative_function
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
 from ahsct.estimates.proportional_hazards import proportional_hazards_test
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
+from ahsct.estimates.recurrent import recurrent_ratios
 from ahsct.estimates.turnbull import turnbull
 
 __all__ = [
@@ -22,11 +24,14 @@ __all__ = [
     "fit_cox",
     "kaplan_meier",
     "log_rank",
+    "mean_count",
+    "mean_cumulative_function",
     "median_time",
     "milestone",
     "predicted_curves",
     "proportional_hazards_test",
     "rate_ratio",
+    "recurrent_ratios",
     "restricted_mean",
     "reverse_kaplan_meier",
     "turnbull",

@@ -50,28 +50,20 @@ def split_at_changes(
     require_columns("cox", "time_to_event", time_to_event, ["patient_id"])
     changes = "from_day" in covariates.columns
     require_columns("cox", "covariates", covariates, ["patient_id", *columns])
-    key = ["patient_id", "from_day"] if changes else ["patient_id"]
-    again = covariates.filter(~pl.struct(key).is_first_distinct())
-    if again.height:
-        raise TableError(
-            f"`covariates` needs one row per {' and '.join(key)}; {again.height} of {covariates.height} rows repeat one."
-            + ("" if changes else " Values that change need the column 'from_day'.")
-        )
-    frame = time_to_event.drop([name for name in columns if name in time_to_event.columns])
+    frame = time_to_event
     if "entry_day" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("entry_day"))
     # at or before day 0 means from the start, as everywhere
-    entry = pl.when(pl.col("entry_day") > 0).then("entry_day")
-    frame = frame.with_columns(entry.alias("entry_day")).with_row_index("_index")
+    frame = frame.with_columns(pl.when(pl.col("entry_day") > 0).then("entry_day").alias("entry_day"))
     if not changes:
-        joined = frame.join(
-            covariates.select("patient_id", *columns, pl.lit(True).alias("_known")),
-            on="patient_id",
-            how="left",
-            maintain_order="left",
+        return _tidy(_joined("cox", frame, covariates, columns), columns)
+    again = covariates.filter(~pl.struct("patient_id", "from_day").is_first_distinct())
+    if again.height:
+        raise TableError(
+            f"`covariates` needs one row per patient_id and from_day; {again.height} of {covariates.height} rows "
+            "repeat one."
         )
-        _require_known(joined.filter(pl.col("_known").is_null()).height, frame.height, "has no row")
-        return _tidy(joined, columns)
+    frame = frame.drop([name for name in columns if name in frame.columns]).with_row_index("_index")
     values = covariates.select("patient_id", "from_day", *columns).sort("patient_id", "from_day")
     values = values.with_columns(pl.col("from_day").shift(-1).over("patient_id").alias("_until"))
     joined = frame.join(values, on="patient_id", how="left", maintain_order="left_right")
@@ -95,22 +87,22 @@ def split_at_changes(
     return _tidy(joined, columns)
 
 
-def with_covariates(
+def known_at_start(
     function: str, rows: pl.DataFrame, covariates: pl.DataFrame | None, names: Sequence[str]
 ) -> pl.DataFrame:
-    """Return patients' rows, in their order, with covariates of one row per patient.
+    """Return the rows, in their order, with the named covariates of their patients (`arm` is there already).
 
     Raises
     ------
     TableError
-        A column is absent, a patient has no row or two, or a value is missing.
+        A column is absent, a patient has no row or two, a value is missing, or values change in time.
     """
     wanted = [name for name in names if name not in ("arm", "patient_id")]
     frame = rows
     if wanted and covariates is not None:
         if "from_day" in covariates.columns:
             raise TableError(f"{function} takes values known at the start of risk: no column 'from_day'.")
-        frame = split_at_changes(rows, covariates, columns=wanted)
+        frame = _joined(function, rows, covariates, wanted)
     require_columns(function, "covariates", frame, names)
     for name in names:
         if frame[name].null_count():
@@ -118,6 +110,25 @@ def with_covariates(
                 f"{function}: covariate {name!r} is missing in {frame[name].null_count()} of {frame.height} rows."
             )
     return frame
+
+
+def _joined(
+    function: str, rows: pl.DataFrame, covariates: pl.DataFrame, columns: Sequence[str]
+) -> pl.DataFrame:
+    require_columns(function, "rows of patients", rows, ["patient_id"])
+    require_columns(function, "covariates", covariates, ["patient_id", *columns])
+    again = covariates.filter(~pl.col("patient_id").is_first_distinct())
+    if again.height:
+        raise TableError(
+            f"`covariates` needs one row per patient_id; {again.height} of {covariates.height} rows repeat one."
+            " Values that change need the column 'from_day'."
+        )
+    frame = rows.drop([name for name in columns if name in rows.columns])
+    known = covariates.select("patient_id", *columns, pl.lit(True).alias("_known"))
+    joined = frame.join(known, on="patient_id", how="left", maintain_order="left")
+    lacking = joined.filter(pl.col("_known").is_null())["patient_id"].n_unique()
+    _require_known(lacking, joined["patient_id"].n_unique(), "has no row")
+    return joined.drop("_known")
 
 
 def _tidy(joined: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

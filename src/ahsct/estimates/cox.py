@@ -42,12 +42,15 @@ class CoxFit:
     stratum: np.ndarray
     strata: tuple[str, ...]
     n: int
+    model: str = "Cox"
 
     @property
     def method(self) -> str:
         """How the coefficients were estimated, in words."""
         penalty = ", Firth" if self.regression.is_penalised else ""
-        return f"Cox, {self.regression.ties} ties{penalty}" + (", stratified" if len(self.strata) > 1 else "")
+        return f"{self.model}, {self.regression.ties} ties{penalty}" + (
+            ", stratified" if len(self.strata) > 1 else ""
+        )
 
 
 def cox(
@@ -171,8 +174,10 @@ def fit_cox(
     )  # fmt: skip
 
 
-def hazard_ratio_rows(fit: CoxFit, *, interval: str, conf_level: float) -> list[dict[str, Any]]:
-    """Return rows for `results_frame`: a hazard ratio per coefficient, then the tests of all together."""
+def hazard_ratio_rows(
+    fit: CoxFit, *, interval: str, conf_level: float, statistic: str = "hazard_ratio"
+) -> list[dict[str, Any]]:
+    """Return rows for `results_frame`: a ratio per coefficient, then the tests of all together."""
     regression = fit.regression
     z = float(ndtri(1 - (1 - conf_level) / 2))
     error = "robust" if regression.robust is not None else "model"
@@ -197,7 +202,7 @@ def hazard_ratio_rows(fit: CoxFit, *, interval: str, conf_level: float) -> list[
         if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
             columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
-        row = {"statistic": "hazard_ratio", "unit": "ratio", "method": method, "conf_level": conf_level}
+        row = {"statistic": statistic, "unit": "ratio", "method": method, "conf_level": conf_level}
         rows.append(_row(fit, **row, **_named(column), **columns))
     return rows + _tests(fit)
 

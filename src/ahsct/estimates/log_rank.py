@@ -14,7 +14,7 @@ from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._design import codes
 from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups, require_no_competing_event
 from ahsct.estimates._risk_table import Counts, Floats, risk_table
-from ahsct.estimates.counting_process import with_covariates
+from ahsct.estimates.counting_process import known_at_start
 from ahsct.estimates.rows import result, results_frame
 
 # each by its definition: from patients at risk n and events d at each event time to a weight
@@ -177,7 +177,7 @@ def log_rank(
     rows: list[dict[str, Any]] = []
     for group in groups("log_rank", time_to_event, apart=ALL_BUT_ARM):
         require_no_competing_event("log_rank", group.rows)
-        frame = with_covariates("log_rank", group.rows, covariates, strata)
+        frame = known_at_start("log_rank", group.rows, covariates, strata)
         arm, names = arms_of("log_rank", frame)
         stratum = codes(frame, strata)[0] if strata else None
         found = log_rank_test(
