@@ -55,6 +55,9 @@ _HOME = {
     "mean_cumulative_function": "estimates",
     "mean_count": "estimates",
     "recurrent_ratios": "estimates",
+    "quantile_time": "estimates",
+    "restricted_mean_difference": "estimates",
+    "milestone_difference": "estimates",
     "analyse": "analysis",
     "write_report": "report",
 }
