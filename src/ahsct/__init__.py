@@ -58,6 +58,8 @@ _HOME = {
     "quantile_time": "estimates",
     "restricted_mean_difference": "estimates",
     "milestone_difference": "estimates",
+    "permutation_log_rank": "estimates",
+    "landmark": "estimates",
     "analyse": "analysis",
     "write_report": "report",
 }
