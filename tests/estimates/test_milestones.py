@@ -67,20 +67,20 @@ def test_the_trial_at_three_years(n: int, printed: tuple[float, ...], exact: tup
 
 def test_with_many_events_and_at_risk_the_curve_comes_first() -> None:
     rows = milestone(kaplan_meier(reference("lung")), at_years=0.5)
-    assert rows["method"].to_list() == ["Kaplan-Meier, log-log", "beta product (method of moments)"]
+    assert rows["method"].to_list() == ["Kaplan-Meier, log-log", "beta product"]
     assert rows["note"].to_list() == [None, None]
 
 
-def test_beta_product_at_a_milestone_agrees_with_bpcp() -> None:
+def test_beta_product_at_a_milestone_agrees_with_a_million_draws_of_bpcp() -> None:
     expected = pl.read_csv(REFERENCE / "beta_product.csv", infer_schema_length=None)
     seen = 0
-    for data_set, time, lower, upper in expected.select("data_set", "time", "lower", "upper").rows():
+    for data_set, time, *limits in expected.drop("lower", "upper").drop_nulls().rows():
         rows = milestone(kaplan_meier(reference(data_set)), at_years=time / DAYS_PER_YEAR)
         exact = rows.filter(pl.col("method").str.starts_with("beta"))
         seen += exact.height
         if exact.height:
-            assert exact.select("lower", "upper").row(0) == pytest.approx((lower, upper), rel=1e-10)
-    assert seen > 30
+            assert exact.select("lower", "upper").row(0) == pytest.approx(limits, abs=6e-4)
+    assert seen > 6
 
 
 def test_patients_censored_at_the_milestone_are_known_to_be_free_up_to_it() -> None:

@@ -6,7 +6,7 @@ import polars as pl
 
 from ahsct.estimates.arms import Arm, describe, number_sum
 from ahsct.estimates.kaplan_meier import reverse_kaplan_meier
-from ahsct.estimates.milestones import median_time
+from ahsct.estimates.quantiles import median_time
 from ahsct.estimates.rows import results_frame
 
 _UNITS = {"age_years": "years", "edss": "EDSS", "disease_duration_years": "years"}

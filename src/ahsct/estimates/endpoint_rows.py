@@ -11,7 +11,8 @@ from ahsct.definitions import Definition, Estimand
 from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.kaplan_meier import kaplan_meier
-from ahsct.estimates.milestones import median_time, milestone
+from ahsct.estimates.milestones import milestone
+from ahsct.estimates.quantiles import median_time
 from ahsct.estimates.rows import results_frame
 from ahsct.outcomes.intercurrent import handled_as
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty

@@ -1,4 +1,4 @@
-"""What a curve says at a time, at a quantile, and on average up to a horizon."""
+"""What a curve says at a time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from ahsct.errors import RequestError
 from ahsct.estimates._curve import ROUNDING, Curve, curves, n_after
-from ahsct.estimates._risk_table import Floats
 from ahsct.estimates.beta_product import beta_product
 from ahsct.estimates.proportions import clopper_pearson
 from ahsct.estimates.rows import results_frame
@@ -25,6 +23,7 @@ _STATISTIC = {
     "reverse Kaplan-Meier": "follow_up_probability",
     "Aalen-Johansen": "cumulative_incidence",
     "Turnbull": "survival_probability",
+    "Cox prediction": "survival_probability",
 }
 
 
@@ -56,7 +55,7 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     Raises
     ------
     RequestError
-        The time is negative or not finite.
+        The time is negative or not finite, or the curve counts recurrent events.
     TableError
         The times of a curve do not rise from 0: rows are missing or doubled.
 
@@ -68,86 +67,16 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     >>> rows.select("method", pl.col("estimate", "lower", "upper").round(3)).rows()
     [('Clopper-Pearson', 0.696, 0.471, 0.868), ('Kaplan-Meier, log-log', 0.696, 0.466, 0.842)]
     """
-    _require_years("at_years", at_years)
+    require_years("at_years", at_years)
     return results_frame(row for one in curves(curve) for row in _milestone(one, at_years))
 
 
-def median_time(curve: pl.DataFrame) -> pl.DataFrame:
-    """Return the time at which a curve reaches one half, with the interval of Brookmeyer and Crowley.
-
-    The limits are the first times at which the curve's pointwise limits reach one half. Where a curve is flat at
-    one half, the middle of the flat part counts, as in R. For a cumulative incidence it is the time by which half
-    of all patients had the event.
-
-    Parameters
-    ----------
-    curve
-        Schema CURVE.
-
-    Returns
-    -------
-    pl.DataFrame
-        Schema RESULTS, one row per curve, statistic "median_time" [years]; missing with the note "not reached"
-        where the curve stays on its side of one half. Never extrapolated.
-
-    References
-    ----------
-    Brookmeyer and Crowley (1982), doi:10.2307/2530286. R: quantile(survfit(...), 0.5), survival 3.5.3; where a
-    pointwise limit rises again in the tail R's quantile takes a later time, R's print the first one, as here.
-
-    Examples
-    --------
-    >>> from ahsct.estimates import kaplan_meier
-    >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75], "is_event": [True, True, False]})
-    >>> median_time(kaplan_meier(frame)).select("estimate", "lower", "upper", "note").row(0)
-    (2.0, 1.0, None, 'upper limit not reached')
-    """
-    return results_frame(_median(one) for one in curves(curve))
-
-
-def restricted_mean(curve: pl.DataFrame, *, horizon_years: float) -> pl.DataFrame:
-    r"""Return the mean event-free time up to a horizon: the area under the curve.
-
-    The variance is $\sum_{t_i \le \tau} (\int_{t_i}^{\tau} \hat S)^2 d_i / (n_i (n_i - d_i))$ (Greenwood).
-
-    Parameters
-    ----------
-    curve
-        Schema CURVE, from `kaplan_meier`.
-    horizon_years
-        Horizon [years], > 0; chosen before looking at the data.
-
-    Returns
-    -------
-    pl.DataFrame
-        Schema RESULTS, one row per curve, statistic "restricted_mean" [years], `time_years` the horizon, with
-        its normal interval; missing where follow-up ends before the horizon.
-
-    Raises
-    ------
-    RequestError
-        The horizon is not above 0, or the curve is a cumulative incidence.
-
-    References
-    ----------
-    R: print(survfit(...), rmean = horizon), survival 3.5.3; survRM2 1.0.4.
-
-    Examples
-    --------
-    Three patients, events at 1 and 2 years; by hand 1 + 2/3 + 1/3:
-
-    >>> from ahsct.estimates import kaplan_meier
-    >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1461.0], "is_event": [True, True, False]})
-    >>> round(restricted_mean(kaplan_meier(frame), horizon_years=3)["estimate"].item(), 12)
-    2.0
-    """
-    _require_years("horizon_years", horizon_years)
-    if horizon_years == 0:
-        raise RequestError("horizon_years must be > 0; found 0.")
-    return results_frame(_restricted_mean(one, horizon_years) for one in curves(curve))
-
-
 def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
+    if one.estimator not in _STATISTIC:
+        raise RequestError(
+            f"milestone reads curves of {', '.join(_STATISTIC)}; this one is a {one.estimator!r}, for which mean_count "
+            "is there."
+        )
     rows = one.upto(at_years)
     columns: dict[str, Any] = {
         "statistic": _STATISTIC[one.estimator],
@@ -169,7 +98,7 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     )
     if pointwise["lower"] is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
-    if one.estimator == "Turnbull":  # no exact interval is known where event times are not
+    if one.estimator in ("Turnbull", "Cox prediction"):  # no exact interval is known
         return [pointwise]
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:
@@ -183,7 +112,7 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
 def _exact(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
     n_before = int(np.searchsorted(one.time, at_years * (1 - ROUNDING)))
     n_censored_before = int(one.n_censored[:n_before].sum())
-    name = "Clopper-Pearson" if n_censored_before == 0 else "beta product (method of moments)"
+    name = "Clopper-Pearson" if n_censored_before == 0 else "beta product"
     if one.has_delayed_entry:
         return {"method": name, "note": "no exact interval with delayed entry"}
     if n_censored_before == 0:
@@ -217,81 +146,11 @@ def _why_exact_first(columns: dict[str, Any]) -> str | None:
     return "only " + " and ".join(few) if few else None
 
 
-def _median(one: Curve) -> dict[str, Any]:
-    if one.cause is None:
-        levels = (1 - one.estimate, 1 - one.lower, 1 - one.upper)
-    else:
-        levels = (one.estimate, one.upper, one.lower)
-    estimate, lower, upper = (_first_time(one.time, level) for level in levels)
-    note = "not reached" if estimate is None else "upper limit not reached" if upper is None else None
-    return one.row(
-        statistic="median_time",
-        unit="years",
-        estimate=estimate,
-        lower=lower,
-        upper=upper,
-        n_events=one.n_events.sum(),
-        n_censored=one.n_censored.sum(),
-        method=f"{one.estimator}, Brookmeyer-Crowley, {one.interval}",
-        note=note,
-    )
-
-
-def _first_time(time: Floats, fallen: Floats) -> float | None:
-    """Return when a level, running from 0 towards 1, reaches one half; in the middle where it rests there."""
-    tolerance = float(np.sqrt(np.finfo(np.float64).eps))
-    known = ~np.isnan(fallen)
-    level = np.maximum.accumulate(np.concatenate(([0.0], fallen[known])))
-    times = np.concatenate(([0.0], time[known]))
-    reached = int(np.searchsorted(level, 0.5 - tolerance))
-    if reached == level.size:
-        return None
-    left = int(np.searchsorted(level, 0.5 + tolerance, side="right"))
-    if left == reached:
-        return float(times[reached])
-    end = times[left] if left < level.size else time[-1]
-    return float((times[reached] + end) / 2)
-
-
-def _restricted_mean(one: Curve, horizon: float) -> dict[str, Any]:
-    if one.cause is not None:
-        raise RequestError(
-            f"restricted_mean needs a Kaplan-Meier curve; this one is the cumulative incidence of {one.cause!r}."
-        )
-    rows = one.upto(horizon)
-    columns: dict[str, Any] = {
-        "statistic": "restricted_mean",
-        "unit": "years",
-        "time_years": horizon,
-        "n_events": one.n_events[:rows].sum(),
-        "n_censored": one.n_censored[:rows].sum(),
-        "n_at_risk": n_after(one, rows),
-        "method": f"area under {one.estimator}, normal",
-    }
-    if one.is_beyond(horizon):
-        note = f"follow-up ends at {one.time[-1]:.4g} years, before the horizon"
-        return one.row(**columns, note=note)
-    widths = np.diff(np.append(one.time[:rows], max(horizon, one.time[rows - 1])))
-    areas = one.estimate[:rows] * widths
-    ahead = np.cumsum(areas[::-1])[::-1]
-    n, d = one.n_at_risk[:rows] * 1.0, one.n_events[:rows]
-    rest = np.where(n > d, n - d, np.inf)
-    estimate = float(areas.sum())
-    std_error = math.sqrt(float((ahead**2 * d / np.maximum(n, 1) / rest).sum()))
-    half = float(ndtri(1 - (1 - one.conf_level) / 2)) * std_error
-    return one.row(
-        **columns,
-        estimate=estimate,
-        std_error=std_error,
-        lower=max(estimate - half, 0.0),
-        upper=min(estimate + half, horizon),
-    )
-
-
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _require_years(name: str, years: float) -> None:
+def require_years(name: str, years: float) -> None:
+    """Raise a RequestError where this is no number of years."""
     if not 0 <= years < math.inf:
         raise RequestError(f"{name} must be a number of years >= 0; found {years!r}.")

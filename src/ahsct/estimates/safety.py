@@ -7,7 +7,8 @@ import polars as pl
 from ahsct.estimates.arms import Arm
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.endpoint_rows import milestone_days
-from ahsct.estimates.milestones import median_time, milestone
+from ahsct.estimates.milestones import milestone
+from ahsct.estimates.quantiles import median_time
 from ahsct.estimates.rows import stamp
 from ahsct.vocabulary import DAYS_PER_YEAR
 
