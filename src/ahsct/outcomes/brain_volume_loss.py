@@ -63,6 +63,22 @@ def judge_volumes(
         not comparable, comes too early, or lies outside the ages of the norm; on the re-baseline day:
         false), `row`, `rebaseline_row`; sorted by patient and day. Patients without a re-baseline volume
         have no row.
+
+    Examples
+    --------
+    From -2.0 % on day 180 to -2.6 % on day 545, both since day -30, volume falls from 98.0 to 97.4: by 0.612 %
+    in 365 days, which is more than 0.4 % a year. From -30 on it would be 2.6 %, most of it the early drop:
+
+    >>> from ahsct.tables import make_study
+    >>> study = make_study("s", data_kind="simulated", patients=pl.DataFrame({"patient_id": ["a"]}),
+    ...     visits=pl.DataFrame({"patient_id": ["a"], "visit_day": [0]}),
+    ...     brain_volume=pl.DataFrame({"patient_id": ["a"] * 2, "scan_day": [180, 545], "measure": ["PBVC"] * 2,
+    ...                                "value": [-2.0, -2.6], "reference_scan_day": [-30, -30]}))
+    >>> judged = judge_volumes(study, pl.DataFrame({"patient_id": ["a"], "time_zero_day": [0]}),
+    ...     rule=BrainVolumeLossRule(max_loss_pct_per_year=0.4),
+    ...     window=RebaselineWindow(target_day=183, window_days=(122, 274)))
+    >>> judged.select("day", pl.col("loss").round(3), "limit", "is_loss").rows()
+    [(180, None, None, False), (545, 0.613, 0.4, True)]
     """
     people = timeline.drop_nulls("time_zero_day").select("patient_id", "time_zero_day")
     table = (

@@ -52,6 +52,17 @@ def combined_visits(
     ----------
     visits, relapses
         As for `derive_disability`; a measure without a column was never taken.
+
+    Examples
+    --------
+    On day 90 the hands were not tested, so that visit says nothing of all measures together:
+
+    >>> from ahsct.definitions import load_definition
+    >>> definition = load_definition("kappos2020")
+    >>> visits = pl.DataFrame({"patient_id": ["a", "a"], "visit_day": [-10, 90], "edss": [3.0, 3.0],
+    ...     "t25fw_s": [5.0, 5.0], "nhpt_dom_s": [20.0, None], "nhpt_nondom_s": [22.0, None]})
+    >>> combined_visits(visits, None, rule=definition.combined[0], definition=definition)["cda"].to_list()
+    [0.0, None]
     """
     taken = [name for name in rule.measures if definition.disability_rule(name).column in visits.columns]
     parts = {
