@@ -4,6 +4,7 @@ from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
+from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.turnbull import turnbull
@@ -15,8 +16,11 @@ __all__ = [
     "exact_proportion",
     "exact_rate",
     "kaplan_meier",
+    "mcnemar",
     "median_time",
     "milestone",
+    "proportion_difference",
+    "proportion_ratio",
     "rate_ratio",
     "restricted_mean",
     "reverse_kaplan_meier",

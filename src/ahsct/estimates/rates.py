@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import polars as pl
-from scipy.special import bdtr, bdtrc, gammaincinv, pdtr
+from scipy.special import gammaincinv, pdtr
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates.proportions import clopper_pearson, tail_probability
+from ahsct.estimates.proportions import clopper_pearson, tail_probability, two_sided_binomial
 from ahsct.estimates.rows import result, results_frame
 
 METHODS = {"garwood": "Garwood", "mid-p": "mid-P"}
@@ -157,7 +157,7 @@ def rate_ratio(
                 lower=lower / (1 - lower) * scale,
                 upper=upper / (1 - upper) * scale if n_events_reference else None,
                 conf_level=conf_level,
-                p_value=_p_value(n_events, total, 1 / (1 + scale)) if with_p_value else None,
+                p_value=two_sided_binomial(n_events, total, 1 / (1 + scale)) if with_p_value else None,
                 n=n,
                 n_events=n_events,
                 person_years=person_years + person_years_reference,
@@ -184,28 +184,6 @@ def _mid_p(x: int, tail: float) -> tuple[float, float]:
     outer = _garwood(x, tail)[1]
     lower = 0.0 if x == 0 else brentq(lambda mean: below(mean) - 1 + tail, 0.0, outer, xtol=1e-15, rtol=1e-14)
     return float(lower), float(brentq(lambda mean: below(mean) - tail, 0.0, outer, xtol=1e-15, rtol=1e-14))
-
-
-def _p_value(x: int, total: int, probability: float) -> float:
-    """Return the sum of the probabilities of all outcomes that are no likelier than the one seen."""
-    if total == 0:
-        return 1.0
-    log_odds = math.log(probability) - math.log1p(-probability)
-
-    def log_weight(k: int) -> float:
-        return k * log_odds - math.lgamma(k + 1) - math.lgamma(total - k + 1)
-
-    bound = log_weight(x) + 1e-7  # R's relative tolerance for equal probabilities
-    mode = min(total, int((total + 1) * probability))
-    if log_weight(mode) <= bound:
-        return 1.0
-    if x < mode:
-        far = next((k for k in range(mode, total + 1) if log_weight(k) <= bound), total + 1)
-        return float(
-            bdtr(x, total, probability) + (bdtrc(far - 1, total, probability) if far <= total else 0.0)
-        )
-    near = next((k for k in range(mode, -1, -1) if log_weight(k) <= bound), -1)
-    return float(bdtrc(x - 1, total, probability) + (bdtr(near, total, probability) if near >= 0 else 0.0))
 
 
 def _require_count(n_events: int, person_years: float) -> None:
