@@ -4,6 +4,7 @@ from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
+from ahsct.estimates.negative_binomial import negative_binomial_rates
 from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
@@ -19,6 +20,7 @@ __all__ = [
     "mcnemar",
     "median_time",
     "milestone",
+    "negative_binomial_rates",
     "proportion_difference",
     "proportion_ratio",
     "rate_ratio",
