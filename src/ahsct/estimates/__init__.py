@@ -1,5 +1,6 @@
 """What the outcomes say about the treatment: functions from an outcomes table to rows of results."""
 
+from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
@@ -13,6 +14,7 @@ from ahsct.estimates.turnbull import turnbull
 __all__ = [
     "Estimates",
     "aalen_johansen",
+    "before_after_rates",
     "estimate_outcomes",
     "exact_proportion",
     "exact_rate",
