@@ -3,6 +3,11 @@
 from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
+from ahsct.estimates.informative_censoring import (
+    censoring_bounds,
+    censoring_weighted_survival,
+    censoring_weights,
+)
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
 from ahsct.estimates.negative_binomial import negative_binomial_rates
@@ -15,6 +20,9 @@ __all__ = [
     "Estimates",
     "aalen_johansen",
     "before_after_rates",
+    "censoring_bounds",
+    "censoring_weighted_survival",
+    "censoring_weights",
     "estimate_outcomes",
     "exact_proportion",
     "exact_rate",

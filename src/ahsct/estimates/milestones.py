@@ -25,7 +25,9 @@ _STATISTIC = {
     "reverse Kaplan-Meier": "follow_up_probability",
     "Aalen-Johansen": "cumulative_incidence",
     "Turnbull": "survival_probability",
+    "weighted Kaplan-Meier": "survival_probability",
 }
+_COUNTS_SAY_LITTLE = ("Turnbull", "weighted Kaplan-Meier")  # no exact interval follows from numbers at risk
 
 
 def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
@@ -169,7 +171,7 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     )
     if pointwise["lower"] is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
-    if one.estimator == "Turnbull":  # no exact interval is known where event times are not
+    if one.estimator in _COUNTS_SAY_LITTLE:
         return [pointwise]
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:
@@ -254,10 +256,9 @@ def _first_time(time: Floats, fallen: Floats) -> float | None:
 
 
 def _restricted_mean(one: Curve, horizon: float) -> dict[str, Any]:
-    if one.cause is not None:
-        raise RequestError(
-            f"restricted_mean needs a Kaplan-Meier curve; this one is the cumulative incidence of {one.cause!r}."
-        )
+    if one.cause is not None or one.estimator == "weighted Kaplan-Meier":
+        what = f"the cumulative incidence of {one.cause!r}" if one.cause else "of weighted patients"
+        raise RequestError(f"restricted_mean needs a Kaplan-Meier curve; this one is {what}.")
     rows = one.upto(horizon)
     columns: dict[str, Any] = {
         "statistic": "restricted_mean",
