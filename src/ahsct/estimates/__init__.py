@@ -14,6 +14,7 @@ from ahsct.estimates.negative_binomial import negative_binomial_rates
 from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
+from ahsct.estimates.stratified import mantel_haenszel
 from ahsct.estimates.turnbull import turnbull
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "exact_proportion",
     "exact_rate",
     "kaplan_meier",
+    "mantel_haenszel",
     "mcnemar",
     "median_time",
     "milestone",
