@@ -1,5 +1,6 @@
 """What the outcomes say about the treatment: functions from an outcomes table to rows of results."""
 
+from ahsct.estimates.adverse_events import adverse_event_rates, worst_grades
 from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
@@ -20,6 +21,7 @@ from ahsct.estimates.turnbull import turnbull
 __all__ = [
     "Estimates",
     "aalen_johansen",
+    "adverse_event_rates",
     "before_after_rates",
     "censoring_bounds",
     "censoring_weighted_survival",
@@ -39,4 +41,5 @@ __all__ = [
     "restricted_mean",
     "reverse_kaplan_meier",
     "turnbull",
+    "worst_grades",
 ]
