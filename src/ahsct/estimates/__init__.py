@@ -3,6 +3,7 @@
 from ahsct.estimates.adverse_events import adverse_event_rates, worst_grades
 from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
+from ahsct.estimates.e_value import e_value
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
 from ahsct.estimates.informative_censoring import (
     censoring_bounds,
@@ -10,36 +11,54 @@ from ahsct.estimates.informative_censoring import (
     censoring_weights,
 )
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
+from ahsct.estimates.maic import maic_balance, maic_weights
+from ahsct.estimates.matching import match_patients
 from ahsct.estimates.milestones import median_time, milestone, restricted_mean
 from ahsct.estimates.negative_binomial import negative_binomial_rates
+from ahsct.estimates.patient_weights import effective_sample_size
+from ahsct.estimates.propensity import covariate_balance, propensity_weights
 from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.stratified import mantel_haenszel
+from ahsct.estimates.target_trial import ProtocolPart, TargetTrial, with_target_trial
 from ahsct.estimates.turnbull import turnbull
+from ahsct.estimates.weighted_comparison import weighted_kaplan_meier, weighted_survival_difference
 
 __all__ = [
     "Estimates",
+    "ProtocolPart",
+    "TargetTrial",
     "aalen_johansen",
     "adverse_event_rates",
     "before_after_rates",
     "censoring_bounds",
     "censoring_weighted_survival",
     "censoring_weights",
+    "covariate_balance",
+    "e_value",
+    "effective_sample_size",
     "estimate_outcomes",
     "exact_proportion",
     "exact_rate",
     "kaplan_meier",
+    "maic_balance",
+    "maic_weights",
     "mantel_haenszel",
+    "match_patients",
     "mcnemar",
     "median_time",
     "milestone",
     "negative_binomial_rates",
+    "propensity_weights",
     "proportion_difference",
     "proportion_ratio",
     "rate_ratio",
     "restricted_mean",
     "reverse_kaplan_meier",
     "turnbull",
+    "weighted_kaplan_meier",
+    "weighted_survival_difference",
+    "with_target_trial",
     "worst_grades",
 ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ahsct.estimates._intervals import pointwise
 from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.vocabulary import DAYS_PER_YEAR
 
 Bools = npt.NDArray[np.bool_]
 _BLOCK = 4_000_000  # numbers held at once for the influences
@@ -24,7 +27,10 @@ class Estimation(NamedTuple):
 
 
 class WeightedProductLimit(NamedTuple):
-    """The curve, one item per distinct time; counts are of patients, not of weights."""
+    """The curve, one item per distinct time; counts are of patients, not of weights.
+
+    `influence` gives, for these positions in time, each patient's influence on the curve (rows: patients).
+    """
 
     time: Floats
     n_at_risk: Counts
@@ -32,6 +38,7 @@ class WeightedProductLimit(NamedTuple):
     n_censored: Counts
     estimate: Floats
     std_error: Floats
+    influence: Callable[[Counts], Floats]
 
 
 def weighted_product_limit(
@@ -80,19 +87,22 @@ def weighted_product_limit(
     jump = np.where(hazard < 1, 1 / np.where((counted > 0) & (hazard < 1), total * (1 - hazard), 1.0), 0.0)
     path = np.concatenate([[0.0], np.cumsum(hazard * jump)])
 
-    square = np.zeros(moments.size)
-    width = max(1, _BLOCK // max(stop.size, 1))
-    for first in range(0, moments.size, width):
-        columns = np.arange(first, min(first + width, moments.size))
+    def influence(columns: Counts) -> Floats:
         upto = np.minimum(last[:, None], columns + 1)
         lost = path[upto] - path[np.minimum(begins[:, None], upto)]
         has_had = is_event[:, None] & (last[:, None] <= columns + 1)
         slope = -estimate[columns] * (has_had * jump[last - 1][:, None] - lost)
-        influence = np.zeros((n_patients, columns.size))
-        np.add.at(influence, patient, weight[:, None] * slope)
+        found = np.zeros((n_patients, columns.size))
+        np.add.at(found, patient, weight[:, None] * slope)
         if estimation is not None:
-            influence += estimation.influence @ (estimation.slope.T @ slope)
-        square[columns] = (influence**2).sum(axis=0)
+            found += estimation.influence @ (estimation.slope.T @ slope)
+        return found
+
+    square = np.zeros(moments.size)
+    width = max(1, _BLOCK // max(stop.size, 1))
+    for first in range(0, moments.size, width):
+        columns = np.arange(first, min(first + width, moments.size))
+        square[columns] = (influence(columns) ** 2).sum(axis=0)
     return WeightedProductLimit(
         moments,
         counted,
@@ -100,4 +110,21 @@ def weighted_product_limit(
         np.rint(ending(ends & ~is_event, ones)).astype(int),
         estimate,
         np.sqrt(square),
+        influence,
     )
+
+
+def weighted_block(curve: WeightedProductLimit, interval: str, conf_level: float) -> dict[str, Any]:
+    """Return the columns of CURVE that the curve itself gives."""
+    lower, upper = pointwise(curve.estimate, curve.std_error, interval=interval, conf_level=conf_level)
+    return {
+        "time_years": curve.time / DAYS_PER_YEAR,
+        "n_at_risk": curve.n_at_risk,
+        "n_events": curve.n_events,
+        "n_censored": curve.n_censored,
+        "estimate": curve.estimate,
+        "std_error": curve.std_error,
+        "lower": lower,
+        "upper": upper,
+        "conf_level": conf_level,
+    }

@@ -11,9 +11,9 @@ import polars as pl
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._glm import design, logistic
 from ahsct.estimates._groups import LABELS, curve_frame
-from ahsct.estimates._intervals import pointwise, require_conf_level, require_interval
+from ahsct.estimates._intervals import require_conf_level, require_interval
 from ahsct.estimates._risk_table import Floats
-from ahsct.estimates._weighted_survival import Estimation, weighted_product_limit
+from ahsct.estimates._weighted_survival import Estimation, weighted_block, weighted_product_limit
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import milestone
 from ahsct.estimates.rows import results_frame, stamp
@@ -217,14 +217,9 @@ def censoring_weighted_survival(
         n_patients=int(patient[-1]) + 1,
         estimation=estimation,
     )
-    lower, upper = pointwise(curve.estimate, curve.std_error, interval=interval, conf_level=conf_level)
     block: dict[str, Any] = {
         **{name: rows[name][0] for name in LABELS if name in rows.columns},
-        **curve._asdict(),
-        "time_years": curve.time / DAYS_PER_YEAR,
-        "lower": lower,
-        "upper": upper,
-        "conf_level": conf_level,
+        **weighted_block(curve, interval, conf_level),
         "method": f"weighted Kaplan-Meier, inverse probability of censoring, {how}, {interval}",
     }
     return curve_frame([{name: "" for name in LABELS[:-1]} | block])
