@@ -24,7 +24,7 @@ from ahsct.estimates.negative_binomial import fit_negative_binomial
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "tests" / "reference"
 PAGES = Path(__file__).parent
-BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
+COVERAGE = {"proportions": "proportion", "rates": "rate"}
 YEAR = 365.25
 
 
@@ -314,17 +314,35 @@ def table(family: str) -> str:
     return "\n".join(lines)
 
 
-def put(page: str, text: str) -> str:
+def coverage(kind: str) -> str:
+    """Return the least coverage of each interval with 24 patients, from the committed table."""
+    found = pl.read_csv(PAGES / "zero_event_coverage.csv").filter(pl.col("kind") == kind)
+    least = found.group_by("method", "sided", "dispersion", maintain_order=True).agg(
+        pl.col("coverage").min().alias("least"), pl.col("truth").sort_by("coverage").first().alias("at")
+    )
+    lines = ["| method | sided | dispersion | least coverage | at a true value of |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {method} | {sided} | {dispersion:g} | {value:.3f} | {at:g} |"
+        for method, sided, dispersion, value, at in least.iter_rows()
+    ]
+    return "\n".join(lines)
+
+
+def put(page: str, what: str, text: str) -> str:
     """Return the page with the text between its marks."""
-    head, rest = page.split(BEGIN)
-    return f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}"
+    begin, end = (f"<!-- {what}: {word} -->" for word in ("begin", "end"))
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}"
 
 
 def main() -> None:
     """Write the tables of all pages."""
     for family in FAMILIES:
         path = PAGES / f"{family}.md"
-        path.write_text(put(path.read_text(encoding="utf-8"), table(family)), encoding="utf-8")
+        page = put(path.read_text(encoding="utf-8"), "validation", table(family))
+        if family in COVERAGE:
+            page = put(page, "coverage", coverage(COVERAGE[family]))
+        path.write_text(page, encoding="utf-8")
         print(path.relative_to(ROOT))
 
 

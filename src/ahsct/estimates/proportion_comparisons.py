@@ -72,7 +72,7 @@ def proportion_difference(
 
     References
     ----------
-    Miettinen and Nurminen (1985), doi:10.1002/sim.4780040211. Mee (1984), doi:10.2307/2530943.
+    Miettinen and Nurminen (1985), doi:10.1002/sim.4780040211. Mee (1984), Biometrics 40:1175-1176.
     Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
 
     Examples
