@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ahsct.errors import RequestError, TableError
@@ -83,6 +83,7 @@ def test_regression_to_the_mean_stands_beside() -> None:
     assert rows["mark"][3] == "assumed"
 
 
+@settings(max_examples=20)
 @given(
     counts=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=8),
     ratio=st.floats(0.2, 5),

@@ -24,6 +24,7 @@ from ahsct.estimates.stratified import mantel_haenszel
 from ahsct.estimates.target_trial import ProtocolPart, TargetTrial, with_target_trial
 from ahsct.estimates.turnbull import turnbull
 from ahsct.estimates.weighted_comparison import weighted_kaplan_meier, weighted_survival_difference
+from ahsct.estimates.without_treatment import simulate_without_treatment
 
 __all__ = [
     "Estimates",
@@ -56,6 +57,7 @@ __all__ = [
     "rate_ratio",
     "restricted_mean",
     "reverse_kaplan_meier",
+    "simulate_without_treatment",
     "turnbull",
     "weighted_kaplan_meier",
     "weighted_survival_difference",

@@ -19,7 +19,7 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
 
 METHODS = ("conditional", "gee", "mixed")
-_COLUMNS = ("n_before", "years_before", "n_after", "years_after")
+COLUMNS = ("n_before", "years_before", "n_after", "years_after")
 _FEWEST = 3  # patients for an error that rests on the spread between patients
 
 
@@ -93,8 +93,8 @@ def before_after_rates(
             raise RequestError(f"methods must be of {', '.join(METHODS)}; found {method!r}.")
     if correlation not in CORRELATIONS:
         raise RequestError(f"correlation must be one of {', '.join(CORRELATIONS)}; found {correlation!r}.")
-    kept = _checked(counts)
-    x, before_years, y, after_years = (kept[name].cast(pl.Float64).to_numpy() for name in _COLUMNS)
+    kept = watched_on_both_sides("before_after_rates", counts)
+    x, before_years, y, after_years = (kept[name].cast(pl.Float64).to_numpy() for name in COLUMNS)
     common: dict[str, Any] = {
         "statistic": "rate_ratio",
         "unit": "ratio",
@@ -124,11 +124,11 @@ def before_after_rates(
     return pl.concat([results_frame(rows), expected])
 
 
-def _checked(counts: pl.DataFrame) -> pl.DataFrame:
+def watched_on_both_sides(function: str, counts: pl.DataFrame) -> pl.DataFrame:
     """Return the patients watched before and after, or say which row is wrong."""
-    require_columns("before_after_rates", "counts", counts, _COLUMNS)
+    require_columns(function, "counts", counts, COLUMNS)
     numbered = counts.with_row_index("_row", offset=1)
-    for events, years in (_COLUMNS[:2], _COLUMNS[2:]):
+    for events, years in (COLUMNS[:2], COLUMNS[2:]):
         count, time = pl.col(events).cast(pl.Float64), pl.col(years).cast(pl.Float64)
         for name, is_right, needed in (
             (events, count.is_finite() & (count >= 0) & (count == count.floor()), "a whole number >= 0"),
