@@ -1,6 +1,7 @@
 """Negative binomial rates: R's glm.nb on data that ship with MASS, the Poisson boundary, refusals."""
 
 import math
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates import negative_binomial_rates
-from ahsct.estimates.negative_binomial import fit_negative_binomial
+from ahsct.estimates.negative_binomial import _dispersion_score, fit_negative_binomial
 from ahsct.vocabulary import RESULTS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -33,6 +34,33 @@ def test_agrees_with_r(name: str) -> None:
     assert fit.log_likelihood == pytest.approx(expected["loglik"][0], rel=1e-10)
     for kind in ("expected", "observed", "robust"):
         assert np.sqrt(np.diag(fit.covariance[kind])) == pytest.approx(expected[kind].to_numpy(), rel=1e-6)
+
+
+def test_public_case() -> None:
+    """Case p07_rates of the public reference cases: MASS 7.3.58.2, glm.nb(days ~ sex + eth + lrn)."""
+    data = DATA.filter(pl.col("set") == "quine")
+    matrix = np.column_stack([np.ones(data.height), data.select(COVARIATES).to_numpy()])
+    fit = fit_negative_binomial(data["number"], data["exposure_years"], matrix)
+    coefficients = [2.92502303749741, 0.222475697384115, -0.566947356734766, 0.0688388499619956]
+    errors = [0.156579886437998, 0.161159379315083, 0.158770655807323, 0.162069405526331]
+    assert fit.coefficients == pytest.approx(coefficients, rel=1e-6)
+    assert np.sqrt(np.diag(fit.covariance["expected"])) == pytest.approx(errors, rel=1e-6)
+    assert 1 / fit.dispersion == pytest.approx(1.1731960923383, rel=1e-6)
+    assert 2 * fit.log_likelihood == pytest.approx(-1104.67480683242, rel=1e-10)
+
+
+@pytest.mark.parametrize("dispersion", ["1e-9", "1e-7", "1e-4", "4e-4", "6e-4", "1.1e-3", "0.1", "3"])
+def test_slope_of_the_likelihood_by_the_dispersion(dispersion: str) -> None:
+    """Against the same sum with 50 digits, on both sides of the switch to the series."""
+    counts, means = (0, 1, 3, 7), ("0.5", "1", "0.9", "2")
+    with localcontext(prec=50):
+        phi, exact = Decimal(dispersion), Decimal(0)
+        for y, mean in zip(counts, map(Decimal, means), strict=True):
+            t = phi * mean
+            exact += sum(j / (1 + phi * j) for j in range(y)) + ((1 + t).ln() - t / (1 + t)) / phi**2
+            exact -= y * mean / (1 + t)
+    ours = _dispersion_score(np.array(counts, float), np.array(means, float), float(dispersion))
+    assert ours == pytest.approx(float(exact), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", SETS)
