@@ -3,8 +3,8 @@
 from ahsct.estimates.adverse_events import adverse_event_rates, worst_grades
 from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
-from ahsct.estimates.e_value import e_value
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
+from ahsct.estimates.follow_up_periods import censoring_periods
 from ahsct.estimates.informative_censoring import (
     censoring_bounds,
     censoring_weighted_survival,
@@ -23,6 +23,7 @@ from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.stratified import mantel_haenszel
 from ahsct.estimates.target_trial import ProtocolPart, TargetTrial, with_target_trial
 from ahsct.estimates.turnbull import turnbull
+from ahsct.estimates.unmeasured_confounding import e_value
 from ahsct.estimates.weighted_comparison import weighted_kaplan_meier, weighted_survival_difference
 from ahsct.estimates.without_treatment import simulate_without_treatment
 
@@ -34,6 +35,7 @@ __all__ = [
     "adverse_event_rates",
     "before_after_rates",
     "censoring_bounds",
+    "censoring_periods",
     "censoring_weighted_survival",
     "censoring_weights",
     "covariate_balance",

@@ -53,13 +53,18 @@ def design(
             )
         columns.append(values.to_numpy())
     matrix = np.column_stack(columns) if columns else np.empty((frame.height, 0))
+    require_full_rank(function, matrix, covariates)
+    return matrix
+
+
+def require_full_rank(function: str, matrix: Floats, covariates: Sequence[str]) -> None:
+    """Refuse columns of which one follows from the others."""
     scale = np.maximum(np.abs(matrix).max(axis=0, initial=0.0), 1e-300)
     if matrix.shape[1] and np.linalg.matrix_rank(matrix / scale) < matrix.shape[1]:
         raise RequestError(
-            f"{function} cannot tell the effects of {', '.join(covariates) or 'a constant'} apart in {frame.height} "
+            f"{function} cannot tell the effects of {', '.join(covariates) or 'a constant'} apart in {len(matrix)} "
             "rows: a column is constant, or follows from the others, or there are too few patients."
         )
-    return matrix
 
 
 def logistic(
@@ -120,6 +125,7 @@ def separating_direction(matrix: Floats, sign: Floats) -> Floats | None:
     from scipy.optimize import linprog
 
     free = sign != 0
+    matrix = matrix / np.maximum(np.abs(matrix).max(axis=0, initial=0.0), 1e-300)
     rising, fixed = matrix[free] * sign[free, None], matrix[~free]
     found = linprog(
         -rising.sum(axis=0),
@@ -147,15 +153,17 @@ def _scoring(
     moments: Callable[[Floats], _Moments],
     start: Floats | None,
 ) -> Glm:
-    beta = np.zeros(matrix.shape[1]) if start is None else start
-    now = moments(matrix @ beta + offset)
+    # orthogonal columns: calendar years beside a constant would cost half of the digits
+    basis, triangle = np.linalg.qr(matrix)
+    beta = np.zeros(matrix.shape[1]) if start is None else triangle @ start
+    now = moments(basis @ beta + offset)
     for _ in range(_MAX_STEPS):
-        information = (matrix * (weights * now.slope**2 / now.variance)[:, None]).T @ matrix
-        score = matrix.T @ (weights * (y - now.mean) * now.slope / now.variance)
+        information = (basis * (weights * now.slope**2 / now.variance)[:, None]).T @ basis
+        score = basis.T @ (weights * (y - now.mean) * now.slope / now.variance)
         step = np.linalg.solve(information, score)
         value = float(weights @ now.log_likelihood)
         for _ in range(30):
-            ahead = moments(matrix @ (beta + step) + offset)
+            ahead = moments(basis @ (beta + step) + offset)
             if float(weights @ ahead.log_likelihood) >= value - 1e-12 * (1 + abs(value)):
                 break
             step = step / 2
@@ -166,6 +174,7 @@ def _scoring(
         raise RequestError(
             f"A regression did not converge in {_MAX_STEPS} steps; its columns may be nearly the same."
         )
-    information = (matrix * (weights * now.slope**2 / now.variance)[:, None]).T @ matrix
-    covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
-    return Glm(beta, now.mean, covariance, float(weights @ now.log_likelihood))
+    information = (basis * (weights * now.slope**2 / now.variance)[:, None]).T @ basis
+    back = np.linalg.inv(triangle)
+    covariance = np.asarray(back @ np.linalg.inv(information) @ back.T, dtype=np.float64)
+    return Glm(back @ beta, now.mean, covariance, float(weights @ now.log_likelihood))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.errors import RequestError, TableError
-from ahsct.estimates._glm import design, logistic
+from ahsct.estimates._glm import design, logistic, require_full_rank
 from ahsct.estimates._groups import LABELS, curve_frame
 from ahsct.estimates._intervals import require_conf_level, require_interval
 from ahsct.estimates._risk_table import Floats
@@ -237,6 +237,7 @@ def _weigh(periods: pl.DataFrame, covariates: Sequence[str]) -> tuple[pl.DataFra
         raise RequestError(
             "censoring_weights: every period without an event ends censored; nobody is left to weigh."
         )
+    require_full_rank("censoring_weights", matrix[may_be_censored], covariates)  # events are left out
     fit = logistic(y[may_be_censored], matrix[may_be_censored])
     chance = 1 / (1 + np.exp(-matrix @ fit.coefficients))
     patient = rows["patient_id"].rle_id().to_numpy().astype(np.int64)

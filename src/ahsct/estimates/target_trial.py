@@ -102,7 +102,7 @@ def with_target_trial(results: pl.DataFrame, trial: TargetTrial | None) -> pl.Da
 
     Examples
     --------
-    >>> from ahsct.estimates.e_value import e_value
+    >>> from ahsct.estimates.unmeasured_confounding import e_value
     >>> rows = with_target_trial(e_value(2.0), None)
     >>> rows["note"][0], rows.filter(pl.col("statistic") == "target_trial").height
     ('no randomisation; no target trial stated', 9)
