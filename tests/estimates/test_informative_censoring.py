@@ -15,7 +15,7 @@ from ahsct.estimates import (
     milestone,
     restricted_mean,
 )
-from ahsct.estimates._weighted_survival import weighted_product_limit
+from ahsct.estimates._weighted_survival import Estimation, weighted_product_limit
 from ahsct.vocabulary import CURVE, RESULTS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -67,22 +67,34 @@ def test_weights_of_one_give_kaplan_meier() -> None:
         assert ours[column].to_list() == plain[column].to_list()
 
 
-def test_split_rows_change_nothing() -> None:
+@pytest.mark.parametrize("entry", [0.0, 1 / 3])
+@pytest.mark.parametrize("is_estimated", [False, True])
+def test_split_rows_change_nothing(entry: float, is_estimated: bool) -> None:
+    """One row per patient goes by running sums, two rows by the influences themselves."""
     rng = np.random.default_rng(3)
     stop, weight, is_event = rng.integers(2, 30, 40) * 1.0, rng.uniform(0.5, 3, 40), rng.random(40) < 0.6
     patient, ones = np.arange(40), np.ones(40, bool)
-    whole = weighted_product_limit(np.zeros(40), stop, is_event, weight, patient, ends=ones, n_patients=40)
+    slope, influence = rng.normal(size=(40, 2)), rng.normal(size=(40, 2)) / 40
+    whole = weighted_product_limit(
+        stop * entry, stop, is_event, weight, patient, ends=ones, n_patients=40,
+        estimation=Estimation(slope, influence) if is_estimated else None,
+    )  # fmt: skip
     split = weighted_product_limit(
-        np.concatenate([np.zeros(40), stop / 2]),
+        np.concatenate([stop * entry, stop / 2]),
         np.concatenate([stop / 2, stop]),
         np.concatenate([~ones, is_event]),
         np.tile(weight, 2),
         np.tile(patient, 2),
         ends=np.concatenate([~ones, ones]),
         n_patients=40,
+        estimation=Estimation(np.tile(slope, (2, 1)), influence) if is_estimated else None,
     )
     for one, other in zip(whole[:-1], split[:-1], strict=True):
-        assert other == pytest.approx(one, rel=1e-10, abs=1e-13)
+        assert other == pytest.approx(one, rel=1e-9, abs=1e-12)
+    columns = np.arange(whole.time.size)
+    assert np.sqrt((whole.influence(columns) ** 2).sum(axis=0)) == pytest.approx(
+        whole.std_error, rel=1e-9, abs=1e-12
+    )
 
 
 def test_bounds_by_hand() -> None:

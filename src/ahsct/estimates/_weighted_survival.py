@@ -87,31 +87,99 @@ def weighted_product_limit(
     jump = np.where(hazard < 1, 1 / np.where((counted > 0) & (hazard < 1), total * (1 - hazard), 1.0), 0.0)
     path = np.concatenate([[0.0], np.cumsum(hazard * jump)])
 
-    def influence(columns: Counts) -> Floats:
-        upto = np.minimum(last[:, None], columns + 1)
-        lost = path[upto] - path[np.minimum(begins[:, None], upto)]
-        has_had = is_event[:, None] & (last[:, None] <= columns + 1)
-        slope = -estimate[columns] * (has_had * jump[last - 1][:, None] - lost)
-        found = np.zeros((n_patients, columns.size))
-        np.add.at(found, patient, weight[:, None] * slope)
-        if estimation is not None:
-            found += estimation.influence @ (estimation.slope.T @ slope)
-        return found
+    rows = _Rows(
+        begins, last, weight, is_event * jump[last - 1] - path[last] + path[begins], patient, n_patients
+    )
 
-    square = np.zeros(moments.size)
-    width = max(1, _BLOCK // max(stop.size, 1))
-    for first in range(0, moments.size, width):
-        columns = np.arange(first, min(first + width, moments.size))
-        square[columns] = (influence(columns) ** 2).sum(axis=0)
+    def influence(columns: Counts) -> Floats:
+        return _influence(rows, path, estimate, columns, estimation)
+
+    # between events no influence changes
+    changes = np.flatnonzero(n_events > 0)
+    if np.bincount(patient, minlength=1).max() <= 1:
+        square = _squares_of_single_rows(rows, path, estimate, estimation)[changes]
+    else:
+        width = max(1, _BLOCK // max(stop.size, 1))
+        blocks = (changes[first : first + width] for first in range(0, changes.size, width))
+        square = np.concatenate([np.empty(0), *((influence(block) ** 2).sum(axis=0) for block in blocks)])
+    std_error = np.sqrt(np.append(0.0, np.maximum(square, 0)))[
+        np.searchsorted(changes, np.arange(moments.size), side="right")
+    ]
     return WeightedProductLimit(
         moments,
         counted,
         n_events,
         np.rint(ending(ends & ~is_event, ones)).astype(int),
         estimate,
-        np.sqrt(square),
+        std_error,
         influence,
     )
+
+
+class _Rows(NamedTuple):
+    """Rows by the moments between which they are at risk; `at_end` is the derivative (over -S) once they have ended."""
+
+    begins: Counts
+    last: Counts
+    weight: Floats
+    at_end: Floats
+    patient: Counts
+    n_patients: int
+
+
+def _influence(
+    rows: _Rows, path: Floats, estimate: Floats, columns: Counts, estimation: Estimation | None
+) -> Floats:
+    """Return each patient's influence at these positions in time, in memory of patients times positions."""
+    from scipy.sparse import csr_array
+
+    now = columns + 1
+    has_ended = rows.last[:, None] <= now
+    lost = path[now] - path[np.minimum(rows.begins[:, None], now)]
+    slope = -estimate[columns] * np.where(has_ended, rows.at_end[:, None], -lost)
+    size = rows.patient.size
+    own = csr_array((rows.weight, (rows.patient, np.arange(size))), shape=(rows.n_patients, size))
+    found = np.asarray(own @ slope)
+    if estimation is not None:
+        found += estimation.influence @ (estimation.slope.T @ slope)
+    return found
+
+
+def _squares_of_single_rows(
+    rows: _Rows, path: Floats, estimate: Floats, estimation: Estimation | None
+) -> Floats:
+    """Return the sum of squared influences at every moment by running sums, where each patient has one row.
+
+    While at risk a row's derivative (over S) is H(t) - H(begin), H being the path; afterwards it stays.
+    """
+    end = path.size
+
+    def ended(values: Floats) -> Floats:
+        return np.asarray(np.cumsum(np.bincount(rows.last, values, end))[1:], dtype=np.float64)
+
+    def at_risk(values: Floats) -> Floats:
+        change = np.bincount(rows.begins, values, end + 1) - np.bincount(rows.last, values, end + 1)
+        return np.asarray(np.cumsum(change)[1:end], dtype=np.float64)
+
+    def total(values: Floats, power: int) -> Floats:
+        """Sum of values times the derivative (over S) to this power, over everybody."""
+        sign, now, before = (-1) ** power, path[1:], path[rows.begins]
+        done = sign * ended(values * rows.at_end**power)
+        if power == 1:
+            return np.asarray(done + now * at_risk(values) - at_risk(values * before))
+        going = now**2 * at_risk(values) - 2 * now * at_risk(values * before) + at_risk(values * before**2)
+        return np.asarray(done + going)
+
+    square = total(rows.weight**2, 2)
+    if estimation is not None:
+        own = estimation.influence[rows.patient]
+        by_slope = np.column_stack([total(column, 1) for column in estimation.slope.T])
+        by_influence = np.column_stack([total(rows.weight * column, 1) for column in own.T])
+        spread = estimation.influence.T @ estimation.influence
+        square = (
+            square + 2 * (by_slope * by_influence).sum(axis=1) + ((by_slope @ spread) * by_slope).sum(axis=1)
+        )
+    return np.asarray(estimate**2 * square)
 
 
 def weighted_block(curve: WeightedProductLimit, interval: str, conf_level: float) -> dict[str, Any]:
