@@ -119,6 +119,28 @@ def test_bounds_by_hand() -> None:
     assert all(note.endswith("2 of 5 censored for dmt_restart") for note in rows["note"])
 
 
+def test_bounds_count_by_arm() -> None:
+    frame = pl.DataFrame(
+        {
+            "arm": ["x", "x", "y"],
+            "time_day": [100, 300, 500],
+            "is_event": [True, False, False],
+            "cause": ["relapse", None, None],
+            "censor_reason": [None, "censored at dmt_restart", "end of follow-up"],
+        }
+    )
+    rows = censoring_bounds(frame, at_years=1)
+    notes = (
+        rows.with_columns(pl.col("note").str.split("; ").list.last())
+        .group_by("arm")
+        .agg(pl.col("note").unique())
+    )
+    assert sorted(notes.rows()) == [
+        ("x", ["1 of 2 censored for dmt_restart"]),
+        ("y", ["0 of 1 censored for dmt_restart"]),
+    ]
+
+
 def test_bounds_without_such_patients_and_without_patients() -> None:
     frame = pl.DataFrame({"time_day": [100, 300], "is_event": [True, False], "censor_reason": [None, "end"]})
     rows = censoring_bounds(frame, at_years=0.5)

@@ -75,9 +75,8 @@ def adverse_event_rates(
     >>> rows.select("statistic", "n_events", pl.col("estimate").round(3), pl.col("person_years").round(3)).rows()
     [('proportion', 1, 0.333, None), ('rate', 1, 173.929, 0.575)]
     """
-    people, events, note = _checked("adverse_event_rates", adverse_events, patients, from_day)
-    if at_years and "is_dead" not in patients.columns:
-        note = _joined(note, "deaths unknown")
+    people, events, notes = _checked("adverse_event_rates", adverse_events, patients, from_day)
+    unknown = "deaths unknown" if at_years and "is_dead" not in patients.columns else None
     frames = []
     for term, own in _terms(events):
         first = own.group_by("patient_id").agg(pl.col("start_day").min().alias("first_day"))
@@ -86,7 +85,9 @@ def adverse_event_rates(
             labels = {"endpoint": "adverse_events", "term": term, "arm": arm}
             frames += [
                 stamp(rows, **labels)
-                for rows in _first_events(timed, from_day, at_years, per_years, conf_level, note)
+                for rows in _first_events(
+                    timed, from_day, at_years, per_years, conf_level, _joined(notes[arm], unknown)
+                )
             ]
     return pl.concat(frames) if frames else results_frame([])
 
@@ -136,7 +137,7 @@ def worst_grades(
     """
     if scale not in _SCALES:
         raise RequestError(f"scale must be one of {', '.join(_SCALES)}; found {scale!r}.")
-    people, events, note = _checked("worst_grades", adverse_events, patients, from_day)
+    people, events, notes = _checked("worst_grades", adverse_events, patients, from_day)
     require_columns("worst_grades", "adverse_events", adverse_events, (scale,))
     grades = _grades(events, scale)
     known = events.with_columns(
@@ -159,7 +160,7 @@ def worst_grades(
                 "endpoint": "adverse_events",
                 "component": term,
                 "arm": arm,
-                "note": _joined(note, partly),
+                "note": _joined(notes[arm], partly),
             }
             frames += [
                 stamp(exact_proportion(count, timed.height, conf_level=conf_level), term=name, **labels)
@@ -252,8 +253,8 @@ def _grades(events: pl.DataFrame, scale: str) -> list[str]:
 
 def _checked(
     function: str, adverse_events: pl.DataFrame, patients: pl.DataFrame, from_day: int
-) -> tuple[pl.DataFrame, pl.DataFrame, str | None]:
-    """Return the patients at risk, their events in that time, and a note on what does not count."""
+) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, str | None]]:
+    """Return the patients at risk, their events in that time, and by arm a note on what does not count."""
     require_columns(function, "adverse_events", adverse_events, ("patient_id", "term", "start_day"))
     require_columns(function, "patients", patients, ("patient_id", "end_day"))
     again = patients.filter(~pl.col("patient_id").is_first_distinct() | pl.col("end_day").is_null())
@@ -272,28 +273,32 @@ def _checked(
         patients = patients.with_columns(arm=pl.lit("all"))
     if "is_dead" not in patients.columns:
         patients = patients.with_columns(is_dead=pl.lit(False))
-    people = patients.select(
+    everybody = patients.select(
         "patient_id", pl.col("arm").fill_null("arm not stated"), "end_day", pl.col("is_dead").fill_null(False)
-    ).filter(pl.col("end_day") >= from_day)
-    n_gone = patients.height - people.height
+    )
+    people = everybody.filter(pl.col("end_day") >= from_day)
     name = pl.coalesce(*(column for column in ("pt", "term") if column in adverse_events.columns))
     organ = pl.col("soc").fill_null(NO_CLASS) if "soc" in adverse_events.columns else pl.lit(NO_CLASS)
-    events = adverse_events.with_columns(name.alias("_term"), organ.alias("_class"))
+    events = adverse_events.drop("arm", strict=False).with_columns(name.alias("_term"), organ.alias("_class"))
     if events["_term"].null_count():
         raise TableError(
             f"{function} needs a `term` of each event; {events['_term'].null_count()} rows have none."
         )
-    counted = events.join(
-        people.select("patient_id", "end_day"), on="patient_id", maintain_order="left"
-    ).filter(
-        ((pl.col("start_day") >= from_day) & (pl.col("start_day") <= pl.col("end_day"))).fill_null(False)
+    placed = events.join(everybody, on="patient_id", maintain_order="left")
+    in_time = ((pl.col("start_day") >= from_day) & (pl.col("start_day") <= pl.col("end_day"))).fill_null(
+        False
     )
-    n_undated, n_left = events["start_day"].null_count(), events.height - counted.height
-    notes = [
-        f"{n_gone} patients not followed to day {from_day} left out" if n_gone else None,
-        f"{n_left} events outside the time at risk or undated ({n_undated}) not counted" if n_left else None,
-    ]
-    return people, counted, _joined(*notes)
+    notes = {}
+    for arm in sorted(people["arm"].unique().to_list()):
+        n_gone = everybody.filter(arm=arm).height - people.filter(arm=arm).height
+        left = placed.filter((pl.col("arm") == arm) & ~in_time)
+        notes[arm] = _joined(
+            f"{n_gone} patients not followed to day {from_day} left out" if n_gone else None,
+            f"{left.height} events outside the time at risk or undated ({left['start_day'].null_count()}) not counted"
+            if left.height
+            else None,
+        )
+    return people, placed.filter(in_time).drop("arm", "end_day", "is_dead"), notes
 
 
 def _joined(*notes: str | None) -> str | None:

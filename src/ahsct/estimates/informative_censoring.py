@@ -10,10 +10,11 @@ import polars as pl
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._glm import design, logistic, require_full_rank
-from ahsct.estimates._groups import LABELS, curve_frame
+from ahsct.estimates._groups import LABELS, curve_frame, groups
 from ahsct.estimates._intervals import require_conf_level, require_interval
 from ahsct.estimates._risk_table import Floats
 from ahsct.estimates._weighted_survival import Estimation, weighted_block, weighted_product_limit
+from ahsct.estimates.arms import add_note
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import milestone
 from ahsct.estimates.rows import results_frame, stamp
@@ -75,30 +76,27 @@ def censoring_bounds(
         False
     )
     horizon = int(np.ceil(at_years * DAYS_PER_YEAR))
-    scenarios = {
-        "as observed": time_to_event,
-        "worst case": time_to_event.with_columns(is_event=pl.col("is_event") | is_meant),
-        "best case": time_to_event.with_columns(
-            time_day=pl.when(is_meant)
-            .then(pl.max_horizontal("time_day", pl.lit(horizon)))
-            .otherwise(pl.col("time_day"))
-        ),
-    }
-    n = time_to_event.filter(is_meant).height
     frames = []
-    for name, frame in scenarios.items():
-        if name == "worst case" and "cause" in frame.columns:
-            frame = frame.with_columns(cause=pl.when(is_meant).then(pl.lit(reason)).otherwise("cause"))
-        rows = milestone(kaplan_meier(frame, interval=interval, conf_level=conf_level), at_years=at_years)
-        rows = stamp(rows, term=f"censored for {reason}: {name}")
-        if name != "as observed":
-            rows = stamp(rows, mark="assumed")
-        told = f"{n} of {time_to_event.height} censored for {reason}"
-        frames.append(
-            rows.with_columns(
-                pl.concat_str("note", pl.lit(told), separator="; ", ignore_nulls=True).alias("note")
+    for group in groups("censoring_bounds", time_to_event):
+        observed = group.rows.drop("_row")
+        worst = observed.with_columns(is_event=pl.col("is_event") | is_meant)
+        if "cause" in observed.columns:
+            worst = worst.with_columns(
+                cause=pl.when(observed.select(is_meant).to_series()).then(pl.lit(reason)).otherwise("cause")
             )
+        best_day = (
+            pl.when(is_meant).then(pl.max_horizontal("time_day", pl.lit(horizon))).otherwise("time_day")
         )
+        scenarios = {
+            "as observed": observed,
+            "worst case": worst,
+            "best case": observed.with_columns(time_day=best_day),
+        }
+        told = f"{observed.filter(is_meant).height} of {observed.height} censored for {reason}"
+        for name, frame in scenarios.items():
+            rows = milestone(kaplan_meier(frame, interval=interval, conf_level=conf_level), at_years=at_years)
+            rows = stamp(rows, term=f"censored for {reason}: {name}")
+            frames.append(add_note(rows if name == "as observed" else stamp(rows, mark="assumed"), told))
     return pl.concat(frames) if frames else results_frame([])
 
 
