@@ -157,5 +157,7 @@ def test_maic_refusals() -> None:
         maic_weights(table, means={})
     with pytest.raises(RequestError, match="sds >= 0 of covariates with a mean: y"):
         maic_weights(table, means={"x": 2.0}, sds={"y": 1.0})
+    with pytest.raises(RequestError, match="published mean of x too"):
+        maic_balance(maic_weights(table, means={"x": 2.2}), means={})
     with pytest.raises(RequestError, match="compares two groups"):
         covariate_balance(maic_weights(table, means={"x": 2.2}))

@@ -127,7 +127,16 @@ def maic_balance(weights: PatientWeights, *, means: Mapping[str, float]) -> pl.D
     pl.DataFrame
         Schema RESULTS, statistic "mean": per covariate (`term`) a row with `component` "unweighted", "weighted" and
         "published".
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"patient_id": list("abcd"), "is_woman": [1, 1, 0, 0]})
+    >>> means = {"is_woman": 0.75}
+    >>> maic_balance(maic_weights(frame, means=means), means=means)["estimate"].round(6).to_list()
+    [0.5, 0.75, 0.75]
     """
+    if unknown := sorted(set(weights.covariates) - set(means)):
+        raise RequestError(f"maic_balance needs the published mean of {', '.join(unknown)} too.")
     weight = weights.patients["weight"].to_numpy()
     rows = []
     for name, x in zip(weights.covariates, weights.matrix.T, strict=True):

@@ -48,6 +48,15 @@ def effective_sample_size(weights: PatientWeights) -> pl.DataFrame:
     pl.DataFrame
         Schema RESULTS, statistic "effective_sample_size"; `n` counts the patients, the note gives the largest share
         that one patient has of the group's weight.
+
+    Examples
+    --------
+    Weights 3, 3, 1, 1; by hand 8^2 / 20:
+
+    >>> from ahsct.estimates.maic import maic_weights
+    >>> frame = pl.DataFrame({"patient_id": list("abcd"), "is_woman": [1, 1, 0, 0]})
+    >>> effective_sample_size(maic_weights(frame, means={"is_woman": 0.75}))["estimate"].round(6).item()
+    3.2
     """
     weight = weights.patients["weight"].to_numpy()
     rows = []

@@ -102,6 +102,21 @@ def weighted_survival_difference(
     pl.DataFrame
         One row of schema RESULTS, statistic "survival_difference", normal interval; missing with a note where the
         follow-up of a group ends before, or nobody had an event so that there is no error.
+
+    Examples
+    --------
+    By hand the treated weigh 2, 2 and 4 and the first dies within 2 years: 6/8 survive. The comparator weigh 2, 2, 4/3,
+    4/3 and 4/3 and the first three die: 1/3 survive.
+
+    >>> from ahsct.estimates.propensity import propensity_weights
+    >>> frame = pl.DataFrame({"patient_id": list("abcdefgh"), "is_man": [1, 1, 1, 1, 0, 0, 0, 0],
+    ...                       "is_treated": [True, True, False, False, True, False, False, False]})
+    >>> times = frame.select("patient_id", pl.Series("time_day", [300, 900, 700, 200, 900, 100, 900, 900]),
+    ...                      pl.Series("is_event", [True, False, True, True, False, True, False, False]))
+    >>> weights = propensity_weights(frame, covariates=["is_man"])
+    >>> row = weighted_survival_difference(times, weights, at_years=2).row(0, named=True)
+    >>> row["note"], round(row["estimate"], 3)
+    ('0.75 treated, 0.3333 comparator', 0.417)
     """
     z = float(ndtri(1 - (1 - require_conf_level(conf_level)) / 2))
     if not at_years >= 0:
