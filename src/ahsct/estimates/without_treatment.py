@@ -31,6 +31,8 @@ def simulate_without_treatment(
     selection). A patient with $x_i$ events in $E_i$ years then has a rate from the gamma distribution of shape
     $1/\phi + x_i$ and rate $1/(\phi m) + E_i$, and events in the years after from Poisson at that rate. Each simulated
     study gives one ratio of pooled rates; chance and regression to the mean are both in their spread, ageing is not.
+    Pooled rates weigh patients by time, so that the mean differs from `regression_to_the_mean` where the years after are
+    not in proportion to those before.
 
     Parameters
     ----------
