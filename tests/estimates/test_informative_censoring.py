@@ -154,7 +154,7 @@ def test_bounds_without_such_patients_and_without_patients() -> None:
 
 def test_restricted_mean_of_weighted_patients_is_refused() -> None:
     curve = censoring_weighted_survival(DATA.filter(pl.col("set") == "jasa"), covariates=["x1"])
-    with pytest.raises(RequestError, match="of weighted patients"):
+    with pytest.raises(RequestError, match="needs a Kaplan-Meier curve; this one is"):
         restricted_mean(curve, horizon_years=0.1)
 
 
