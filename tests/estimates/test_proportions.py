@@ -1,6 +1,7 @@
 """Exact proportions: published numbers, R, properties, impossible input."""
 
 import json
+import math
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from ahsct.vocabulary import RESULTS
 REFERENCE = Path(__file__).parents[1] / "reference"
 R_ROWS = pl.read_csv(REFERENCE / "proportions.csv", infer_schema_length=None)
 CASES = {case["id"]: case for case in json.loads((REFERENCE / "public_cases_curves.json").read_text())}
-METHODS = ["clopper-pearson", "wilson", "jeffreys", "mid-p"]
+METHODS = ["clopper-pearson", "wilson", "jeffreys", "mid-p", "blaker"]
 
 
 def limits(*args: int, **options: object) -> tuple[float, float]:
@@ -23,11 +24,11 @@ def limits(*args: int, **options: object) -> tuple[float, float]:
 
 
 def test_agrees_with_r() -> None:
-    assert R_ROWS.height == 132
+    assert R_ROWS.height == 176
     for row in R_ROWS.iter_rows(named=True):
-        ours = limits(
-            row["n_events"], row["n"], method=row["method"], sided=row["sided"], conf_level=row["conf_level"]
-        )
+        method, *ends = row["method"].split(" ")
+        options = {"method": method, "sided": row["sided"], "conf_level": row["conf_level"]}
+        ours = limits(row["n_events"], row["n"], **options, ends=(*ends, "closed")[0])
         # R's own root finder ends near 1e-15 absolute for mid-P
         assert ours == pytest.approx((row["lower"], row["upper"]), rel=1e-10, abs=1e-14), row
 
@@ -89,15 +90,44 @@ def test_complement_mirrors_the_interval(n: int, share: float, method: str) -> N
     assert limits(n - x, n, method=method) == pytest.approx((1 - upper, 1 - lower), abs=1e-9)
 
 
-@given(n=st.integers(1, 200), share=st.floats(0, 1))
-def test_mid_p_lies_within_clopper_pearson(n: int, share: float) -> None:
+@given(n=st.integers(1, 200), share=st.floats(0, 1), method=st.sampled_from(["mid-p", "blaker"]))
+def test_lies_within_clopper_pearson(n: int, share: float, method: str) -> None:
     x = round(n * share)
-    outer, inner = limits(x, n), limits(x, n, method="mid-p")
+    outer, inner = limits(x, n), limits(x, n, method=method)
     assert outer[0] <= inner[0] + 1e-12
     assert inner[1] <= outer[1] + 1e-12
 
 
+@pytest.mark.parametrize("n", [5, 24])
+def test_blaker_covers_everywhere(n: int) -> None:
+    """Exact: at every p the outcomes whose interval holds p have at least the stated probability."""
+    held = [limits(x, n, method="blaker") for x in range(n + 1)]
+    for p in [i / 400 for i in range(1, 400)]:
+        covered = sum(
+            math.comb(n, x) * p**x * (1 - p) ** (n - x)
+            for x in range(n + 1)
+            if held[x][0] - 1e-12 <= p <= held[x][1] + 1e-12
+        )
+        assert covered >= 0.95 - 1e-12, p
+
+
+def test_the_ends_of_jeffreys_are_named() -> None:
+    # by hand: Beta(1/2, 3/2) and its mirror image
+    assert limits(0, 1, method="jeffreys")[0] == 0
+    assert limits(0, 1, method="jeffreys", ends="posterior")[0] > 0
+    assert exact_proportion(0, 24, method="jeffreys")["method"].item() == "Jeffreys, closed ends"
+    assert (
+        exact_proportion(0, 24, method="jeffreys", ends="posterior")["method"]
+        .item()
+        .endswith("posterior ends")
+    )
+
+
 def test_impossible_requests_are_refused() -> None:
+    with pytest.raises(RequestError, match="two sides"):
+        exact_proportion(1, 2, method="blaker", sided="upper")
+    with pytest.raises(RequestError, match="ends must be one of closed, posterior"):
+        exact_proportion(1, 2, method="jeffreys", ends="open")
     for x, n in ((0, 0), (3, 2), (-1, 5)):
         with pytest.raises(TableError, match=f"found {x} of {n}"):
             exact_proportion(x, n)

@@ -62,6 +62,24 @@ def test_ratios_agree_with_r() -> None:
             assert ours["estimate"] == pytest.approx(row["estimate"], rel=1e-12), row
 
 
+def test_mid_p_ratios_agree_with_r() -> None:
+    assert R_RATIOS.height == 9
+    for row in R_RATIOS.iter_rows(named=True):
+        names = ("n_events", "person_years", "n_events_reference", "person_years_reference")
+        frame = rate_ratio(*(row[name] for name in names), method="mid-p")
+        lower, upper = limits(frame)
+        assert lower == pytest.approx(row["mid_lower"], rel=1e-9, abs=1e-15), row
+        assert upper == (row["mid_upper"] and pytest.approx(row["mid_upper"], rel=1e-9)), row
+        assert frame["method"].item() == "mid-P conditional (binomial)"
+
+
+def test_per_100_patient_years() -> None:
+    one, hundred = (exact_rate(3, 50, per_years=years).row(0, named=True) for years in (1, 100))
+    assert hundred["unit"] == "per 100 patient-years"
+    for name in ("estimate", "lower", "upper"):
+        assert hundred[name] == pytest.approx(100 * one[name], rel=1e-14)
+
+
 def test_after_against_before_in_the_trial() -> None:
     row = rate_ratio(0, 179, 167, 140).row(0, named=True)
     assert (row["estimate"], row["lower"], row["p_value"]) == (0, 0, None)
@@ -112,5 +130,9 @@ def test_impossible_requests_are_refused() -> None:
             rate_ratio(1, 1, 1, years)
     with pytest.raises(TableError, match="found -1"):
         exact_rate(-1, 10)
+    with pytest.raises(RequestError, match="Did you mean 'exact'"):
+        rate_ratio(1, 1, 1, 1, method="exakt")
+    with pytest.raises(RequestError, match="per_years must be a number > 0"):
+        exact_rate(1, 1, per_years=0)
     with pytest.raises(RequestError, match="Did you mean 'garwood'"):
         exact_rate(1, 10, method="garwod")

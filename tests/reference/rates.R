@@ -1,4 +1,5 @@
-# Writes rates.csv and rate_ratios.csv. R 4.2.2, stats: poisson.test; mid-P from its definition by uniroot (tol 1e-14).
+# Writes rates.csv and rate_ratios.csv. R 4.2.2, stats: poisson.test; mid-P from its definition by uniroot (tol 1e-14;
+# of the ratio: for the binomial share of the numerator).
 f <- function(x) ifelse(is.na(x), "", sprintf("%.17g", x))
 rows <- list()
 add <- function(method, sided, x, t, level, ci) rows[[length(rows) + 1]] <<-
@@ -16,8 +17,11 @@ for (xt in list(c(0, 179), c(167, 140), c(1, 327), c(188, 48), c(3, 0.5), c(2500
   add("mid-p", "two", x, t, level, midp(x, (1 - level) / 2) / t)
 }
 write.csv(do.call(rbind, rows), "rates.csv", row.names = FALSE, quote = FALSE)
-ratio <- function(x, t, y, u) { p <- poisson.test(c(x, y), c(t, u)); data.frame(n_events = x, person_years = t,
-  n_events_reference = y, person_years_reference = u, estimate = f(unname(p$estimate)), lower = f(p$conf.int[1]),
-  upper = f(p$conf.int[2]), p_value = f(p$p.value)) }
+ratio <- function(x, t, y, u) { p <- poisson.test(c(x, y), c(t, u)); n <- x + y
+  mid <- function(a) uniroot(function(q) pbinom(x - 1, n, q) + dbinom(x, n, q) / 2 - a, c(0, 1), tol = 1e-15)$root
+  lo <- if (x) mid(0.975) else 0; up <- if (y) mid(0.025) else 1
+  data.frame(n_events = x, person_years = t, n_events_reference = y, person_years_reference = u,
+  estimate = f(unname(p$estimate)), lower = f(p$conf.int[1]), upper = f(p$conf.int[2]), p_value = f(p$p.value),
+  mid_lower = f(lo / (1 - lo) * u / t), mid_upper = f(up / (1 - up) * u / t)) }
 write.csv(rbind(ratio(5, 60, 21, 72), ratio(0, 179, 167, 140), ratio(3, 10, 0, 20), ratio(12, 100, 12, 100),
-  ratio(40, 30, 10, 31), ratio(1, 327, 188, 48), ratio(2, 1, 9, 50)), "rate_ratios.csv", row.names = FALSE, quote = FALSE)
+  ratio(40, 30, 10, 31), ratio(1, 327, 188, 48), ratio(2, 1, 9, 50), ratio(5, 10, 0, 20), ratio(0, 20, 5, 10)), "rate_ratios.csv", row.names = FALSE, quote = FALSE)

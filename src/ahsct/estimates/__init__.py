@@ -1,28 +1,58 @@
 """What the outcomes say about the treatment: functions from an outcomes table to rows of results."""
 
+from ahsct.estimates.adverse_events import adverse_event_rates, worst_grades
+from ahsct.estimates.before_after import before_after_rates
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.cox import cox, fit_cox
 from ahsct.estimates.cox_curves import predicted_curves
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
+from ahsct.estimates.follow_up_periods import censoring_periods
+from ahsct.estimates.informative_censoring import (
+    censoring_bounds,
+    censoring_weighted_survival,
+    censoring_weights,
+)
 from ahsct.estimates.kaplan_meier import kaplan_meier, reverse_kaplan_meier
 from ahsct.estimates.landmark import landmark
 from ahsct.estimates.log_rank import log_rank
+from ahsct.estimates.maic import maic_balance, maic_weights
+from ahsct.estimates.matching import match_patients
 from ahsct.estimates.mean_cumulative import mean_count, mean_cumulative_function
 from ahsct.estimates.milestone_differences import milestone_difference
 from ahsct.estimates.milestones import milestone
+from ahsct.estimates.negative_binomial import negative_binomial_rates
+from ahsct.estimates.patient_weights import effective_sample_size
 from ahsct.estimates.permutation import permutation_log_rank
+from ahsct.estimates.propensity import covariate_balance, propensity_weights
+from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportional_hazards import proportional_hazards_test
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.quantiles import median_time, quantile_time
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.recurrent import recurrent_ratios
 from ahsct.estimates.restricted_mean import restricted_mean, restricted_mean_difference
+from ahsct.estimates.stratified import mantel_haenszel
+from ahsct.estimates.target_trial import ProtocolPart, TargetTrial, with_target_trial
 from ahsct.estimates.turnbull import turnbull
+from ahsct.estimates.unmeasured_confounding import e_value
+from ahsct.estimates.weighted_comparison import weighted_kaplan_meier, weighted_survival_difference
+from ahsct.estimates.without_treatment import simulate_without_treatment
 
 __all__ = [
     "Estimates",
+    "ProtocolPart",
+    "TargetTrial",
     "aalen_johansen",
+    "adverse_event_rates",
+    "before_after_rates",
+    "censoring_bounds",
+    "censoring_periods",
+    "censoring_weighted_survival",
+    "censoring_weights",
+    "covariate_balance",
     "cox",
+    "e_value",
+    "effective_sample_size",
     "estimate_outcomes",
     "exact_proportion",
     "exact_rate",
@@ -30,13 +60,22 @@ __all__ = [
     "kaplan_meier",
     "landmark",
     "log_rank",
+    "maic_balance",
+    "maic_weights",
+    "mantel_haenszel",
+    "match_patients",
+    "mcnemar",
     "mean_count",
     "mean_cumulative_function",
     "median_time",
     "milestone",
     "milestone_difference",
+    "negative_binomial_rates",
     "permutation_log_rank",
     "predicted_curves",
+    "propensity_weights",
+    "proportion_difference",
+    "proportion_ratio",
     "proportional_hazards_test",
     "quantile_time",
     "rate_ratio",
@@ -44,5 +83,10 @@ __all__ = [
     "restricted_mean",
     "restricted_mean_difference",
     "reverse_kaplan_meier",
+    "simulate_without_treatment",
     "turnbull",
+    "weighted_kaplan_meier",
+    "weighted_survival_difference",
+    "with_target_trial",
+    "worst_grades",
 ]

@@ -24,7 +24,13 @@ _STATISTIC = {
     "Aalen-Johansen": "cumulative_incidence",
     "Turnbull": "survival_probability",
     "Cox prediction": "survival_probability",
+    "weighted Kaplan-Meier": "survival_probability",
 }
+_COUNTS_SAY_LITTLE = (
+    "Turnbull",
+    "weighted Kaplan-Meier",
+    "Cox prediction",
+)  # no exact interval follows from numbers at risk
 
 
 def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
@@ -98,7 +104,7 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     )
     if pointwise["lower"] is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
-    if one.estimator in ("Turnbull", "Cox prediction"):  # no exact interval is known
+    if one.estimator in _COUNTS_SAY_LITTLE:
         return [pointwise]
     exact = one.row(**columns, **_exact(one, at_years, rows))
     if exact.get("lower") is None:

@@ -1,18 +1,19 @@
-"""Exact intervals of a rate and of a ratio of two rates."""
+"""A rate and the ratio of two rates with their intervals, counts being Poisson."""
 
 from __future__ import annotations
 
 import math
 
 import polars as pl
-from scipy.special import bdtr, bdtrc, gammaincinv, pdtr
+from scipy.special import gammaincinv, pdtr
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates.proportions import clopper_pearson, tail_probability
+from ahsct.estimates.proportions import LIMITS, tail_probability, two_sided_binomial
 from ahsct.estimates.rows import result, results_frame
 
 METHODS = {"garwood": "Garwood", "mid-p": "mid-P"}
+RATIOS = {"exact": "exact conditional (binomial)", "mid-p": "mid-P conditional (binomial)"}
 
 
 def exact_rate(
@@ -22,6 +23,7 @@ def exact_rate(
     method: str = "garwood",
     sided: str = "two",
     conf_level: float = 0.95,
+    per_years: float = 1,
     n: int | None = None,
 ) -> pl.DataFrame:
     """Return a rate per patient-year with its interval, the count being Poisson.
@@ -40,6 +42,8 @@ def exact_rate(
         of a lower bound is missing.
     conf_level
         Between 0 and 1.
+    per_years
+        Patient-years to which the rate refers, as 100; the unit of the row names them.
     n
         Number of patients behind the time at risk, where it is known; it only labels the row.
 
@@ -53,7 +57,7 @@ def exact_rate(
     TableError
         The count is negative or there is no time at risk.
     RequestError
-        The method, the side or the level is unknown.
+        The method, the side or the level is unknown, or `per_years` is not above 0.
 
     References
     ----------
@@ -67,23 +71,27 @@ def exact_rate(
     (0.0, 0.0, 0.0206)
     >>> round(exact_rate(0, 179, sided="upper")["upper"].item(), 4)
     0.0167
+    >>> exact_rate(0, 179, per_years=100).select("unit", pl.col("upper").round(2)).row(0)
+    ('per 100 patient-years', 2.06)
     """
     _require_count(n_events, person_years)
     if method not in METHODS:
         raise RequestError(
             f"No method {method!r} for a rate; known are {', '.join(METHODS)}.{did_you_mean(method, METHODS)}"
         )
+    if not 0 < per_years < math.inf:
+        raise RequestError(f"per_years must be a number > 0, as 100; found {per_years!r}.")
     tail = tail_probability(sided, conf_level)
     lower, upper = (_garwood if method == "garwood" else _mid_p)(n_events, tail)
     return results_frame(
         [
             result(
                 statistic="rate",
-                unit="per patient-year",
+                unit="per patient-year" if per_years == 1 else f"per {per_years:g} patient-years",
                 unit_of_analysis="patient_year",
-                estimate=n_events / person_years,
-                lower=0.0 if sided == "upper" else lower / person_years,
-                upper=None if sided == "lower" else upper / person_years,
+                estimate=n_events / person_years * per_years,
+                lower=0.0 if sided == "upper" else lower / person_years * per_years,
+                upper=None if sided == "lower" else upper / person_years * per_years,
                 conf_level=conf_level,
                 sided=sided,
                 n=n,
@@ -101,11 +109,12 @@ def rate_ratio(
     n_events_reference: int,
     person_years_reference: float,
     *,
+    method: str = "exact",
     conf_level: float = 0.95,
     with_p_value: bool = False,
     n: int | None = None,
 ) -> pl.DataFrame:
-    """Return the ratio of two rates with its exact interval, conditional on the total count.
+    """Return the ratio of two rates with its interval, conditional on the total count.
 
     Parameters
     ----------
@@ -113,6 +122,9 @@ def rate_ratio(
         Count and time at risk [years] in the numerator.
     n_events_reference, person_years_reference
         The same in the denominator.
+    method
+        "exact" (limits of Clopper and Pearson for the share of the numerator) or "mid-p" (half the observed
+        probability on each side).
     conf_level
         Two-sided, between 0 and 1.
     with_p_value
@@ -131,6 +143,8 @@ def rate_ratio(
     ------
     TableError
         A count is negative or there is no time at risk.
+    RequestError
+        The method or the level is unknown.
 
     References
     ----------
@@ -144,9 +158,14 @@ def rate_ratio(
     require_conf_level(conf_level)
     _require_count(n_events, person_years)
     _require_count(n_events_reference, person_years_reference)
+    if method not in RATIOS:
+        raise RequestError(
+            f"No method {method!r} for a ratio of rates; known are {', '.join(RATIOS)}.{did_you_mean(method, RATIOS)}"
+        )
     total = n_events + n_events_reference
+    share = LIMITS["mid-p" if method == "mid-p" else "clopper-pearson"][1]
     scale = person_years_reference / person_years
-    lower, upper = clopper_pearson(n_events, total, (1 - conf_level) / 2) if total else (0.0, 1.0)
+    lower, upper = share(n_events, total, (1 - conf_level) / 2) if total else (0.0, 1.0)
     return results_frame(
         [
             result(
@@ -157,11 +176,11 @@ def rate_ratio(
                 lower=lower / (1 - lower) * scale,
                 upper=upper / (1 - upper) * scale if n_events_reference else None,
                 conf_level=conf_level,
-                p_value=_p_value(n_events, total, 1 / (1 + scale)) if with_p_value else None,
+                p_value=two_sided_binomial(n_events, total, 1 / (1 + scale)) if with_p_value else None,
                 n=n,
                 n_events=n_events,
                 person_years=person_years + person_years_reference,
-                method="exact conditional (binomial)",
+                method=RATIOS[method],
                 note=None
                 if n_events_reference
                 else "no event in the reference: the ratio has no upper limit",
@@ -184,28 +203,6 @@ def _mid_p(x: int, tail: float) -> tuple[float, float]:
     outer = _garwood(x, tail)[1]
     lower = 0.0 if x == 0 else brentq(lambda mean: below(mean) - 1 + tail, 0.0, outer, xtol=1e-15, rtol=1e-14)
     return float(lower), float(brentq(lambda mean: below(mean) - tail, 0.0, outer, xtol=1e-15, rtol=1e-14))
-
-
-def _p_value(x: int, total: int, probability: float) -> float:
-    """Return the sum of the probabilities of all outcomes that are no likelier than the one seen."""
-    if total == 0:
-        return 1.0
-    log_odds = math.log(probability) - math.log1p(-probability)
-
-    def log_weight(k: int) -> float:
-        return k * log_odds - math.lgamma(k + 1) - math.lgamma(total - k + 1)
-
-    bound = log_weight(x) + 1e-7  # R's relative tolerance for equal probabilities
-    mode = min(total, int((total + 1) * probability))
-    if log_weight(mode) <= bound:
-        return 1.0
-    if x < mode:
-        far = next((k for k in range(mode, total + 1) if log_weight(k) <= bound), total + 1)
-        return float(
-            bdtr(x, total, probability) + (bdtrc(far - 1, total, probability) if far <= total else 0.0)
-        )
-    near = next((k for k in range(mode, -1, -1) if log_weight(k) <= bound), -1)
-    return float(bdtrc(x - 1, total, probability) + (bdtr(near, total, probability) if near >= 0 else 0.0))
 
 
 def _require_count(n_events: int, person_years: float) -> None:

@@ -72,7 +72,7 @@ def regression_to_the_mean(
     >>> abs(row["estimate"] - 0.75) < 0.01
     True
     """
-    x, years, window_counts, window = _checked(n_before, years_before, n_window, window_years)
+    x, years, window_counts, window = checked_counts(n_before, years_before, n_window, window_years)
     common = {
         "endpoint": "relapses",
         "term": "regression_to_the_mean",
@@ -92,7 +92,7 @@ def regression_to_the_mean(
         )
         return results_frame([row])
     fewest = float(window_counts.min())
-    parameters = _fit(x, years, window, fewest)
+    parameters = fit_given_selection(x, years, window, fewest)
     m, phi = np.exp(parameters)
     estimate = float(_expected(parameters, x, years).sum() / x.sum())
     log_se = _log_error(parameters, x, years, window, fewest)
@@ -121,7 +121,7 @@ def regression_to_the_mean(
     return results_frame([row])
 
 
-def _checked(
+def checked_counts(
     n_before: npt.ArrayLike,
     years_before: npt.ArrayLike,
     n_window: npt.ArrayLike | None,
@@ -167,7 +167,7 @@ def _losses(parameters: Array, x: Array, years: Array, window: Array, fewest: fl
     return np.asarray(-likelihood)
 
 
-def _fit(x: Array, years: Array, window: Array, fewest: float) -> Array:
+def fit_given_selection(x: Array, years: Array, window: Array, fewest: float) -> Array:
     """Return (log m, log phi) that maximise the likelihood given selection."""
     from scipy.optimize import minimize
 

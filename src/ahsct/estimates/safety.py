@@ -13,7 +13,7 @@ from ahsct.estimates.rows import stamp
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _TRM = "treatment_related_mortality"
-_SEVERITIES = ("none", "mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
+SEVERITIES = ("none", "mild", "moderate", "severe", "life-threatening", "fatal", "not stated")
 _ENGRAFTED_BY_DAY = {"neutrophil_engraftment": 28, "platelet_engraftment": 30}
 
 
@@ -75,7 +75,7 @@ def toxicity_rows(arm: Arm) -> list[pl.DataFrame]:
             term=f"worst_severity: {severity}",
             n_not_evaluable=len(arm.patients) - known.height,
         )
-        for severity in _SEVERITIES
+        for severity in SEVERITIES
         if severity in seen
     ]
 
