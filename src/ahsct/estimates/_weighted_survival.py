@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ahsct.estimates._intervals import pointwise
-from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 Bools = npt.NDArray[np.bool_]
@@ -64,7 +64,8 @@ def weighted_product_limit(
     a patient's influence the sum of $w_r D_r$ over the own rows, and the variance the sum of its squares. With
     `estimation` the influence by way of the weights' coefficients is added.
     """
-    stop, start = merge_near_ties(stop, start)
+    merged, which = distinct_times(np.concatenate([stop, start]) * 1.0)  # times that differ by rounding are one
+    stop, start = merged[which[: stop.size]], merged[which[stop.size :]]
     moments = np.unique(np.concatenate([[0.0], stop[is_event | ends]]))
     begins = np.searchsorted(moments, start, side="right")  # first moment at risk
     begins[start <= 0] = 0
