@@ -245,6 +245,8 @@ QUIET = replace(
     [
         # visits: 0 (baseline), 60, 120 (onset), 240 (confirmation)
         ({}, 100, "PIRA"),  # nothing is asked
+        ({}, 0, "PIRA"),
+        ({}, 240, "PIRA"),
         ({"pira_around_preceding_days": (0, 30)}, 30, "undefined"),  # the baseline's window: days 0 to 30
         ({"pira_around_preceding_days": (0, 30)}, 31, "PIRA"),
         (
@@ -283,6 +285,15 @@ def test_the_last_visit_from_which_the_change_meets_the_threshold() -> None:
     visits = course(scores, rebaseline_day=60)
     for relapse, label in ((61, "undefined"), (59, "PIRA")):
         assert worse(find(visits, relapse, rule=rule), "day", "label") == [(180, label)]
+
+
+def test_a_local_extremum_is_no_visit_from_which_the_change_is_counted() -> None:
+    # onset 4.0 on day 180; 3.5 on day 120 is too near, the 2.0 of day 60 a dip: the first visit is left
+    scores = {0: 3.0, 60: 2.0, 120: 3.5, 180: 4.0, 300: 4.0}
+    rule = replace(QUIET, pira_joined="preceding_event", pira_preceding_visit="last_delta")
+    assert worse(find(scores, 30, rule=rule), "day", "label") == [(180, "PIRA")]
+    found = find(scores, 30, rule=rule, skip_local_extrema="strict")
+    assert worse(found, "day", "label") == [(180, "undefined")]
 
 
 def test_the_earliest_relapse_free_confirmation_is_told() -> None:
