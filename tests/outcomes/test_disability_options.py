@@ -165,6 +165,14 @@ def test_changes_soon_after_a_relapse_are_compared_with_the_baseline_before_it()
     ]
 
 
+def test_an_onset_found_again_counts_once() -> None:
+    scores = {0: 2.0, 100: 2.5, 130: 4.0, 230: 4.0, 330: 4.0, 430: 3.0, 530: 4.0, 630: 4.0}
+    rule = replace(RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90, events="nth", event_number=2)
+    found = find(scores, 95, rule=rule)
+    assert worse(found) == [530]  # day 130 was found twice, and is number 1
+    assert found.candidates.filter(day=130)["rejected_because"].to_list() == ["superseded", "earlier_event"]
+
+
 def test_the_next_visit_after_the_end_of_a_relapse() -> None:
     visits = course({0: 3.0, 100: 2.0, 200: 2.5, 300: 3.5, 400: 3.5})
     rule = replace(RULE, relapse_rebaseline="next_visit", relapse_distance_from="end")
