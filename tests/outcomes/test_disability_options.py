@@ -118,6 +118,13 @@ def test_a_baseline_that_may_not_improve() -> None:
     ]  # fmt: skip
 
 
+def test_the_threshold_is_looked_up_at_the_value_that_is_kept() -> None:
+    # from 5.5, kept at the visit with 4.5, a worsening needs 0.5; from 4.5 it would need 1.0
+    scores = {0: 5.5, 100: 4.5, 190: 4.5, 300: 6.0, 390: 6.0}
+    found = find(scores, rule=ROVING, baseline_may_improve=False)
+    assert worse(found, "baseline_day", "day", "value_before") == [(190, 300, 5.5)]
+
+
 @pytest.mark.parametrize(
     ("mode", "scores", "baseline"),
     [
@@ -167,7 +174,9 @@ def test_changes_soon_after_a_relapse_are_compared_with_the_baseline_before_it()
 
 def test_an_onset_found_again_counts_once() -> None:
     scores = {0: 2.0, 100: 2.5, 130: 4.0, 230: 4.0, 330: 4.0, 430: 3.0, 530: 4.0, 630: 4.0}
-    rule = replace(RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90, events="nth", event_number=2)
+    rule = replace(
+        RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90, events="nth", event_number=2
+    )
     found = find(scores, 95, rule=rule)
     assert worse(found) == [530]  # day 130 was found twice, and is number 1
     assert found.candidates.filter(day=130)["rejected_because"].to_list() == ["superseded", "earlier_event"]
