@@ -281,10 +281,10 @@ def test_search_equals_the_independent_search(block: int, few_visits: int, monke
 
 
 def test_scale_of_tables_and_kernel_agree() -> None:
-    from ahsct.outcomes import disability_kernel
+    from ahsct.outcomes import disability_kernel, disability_tables
 
     assert disability_kernel.SCALE == SCALE
-    reasons = [name.upper() for name in ("event", *disability._REASONS[1:])]
+    reasons = [name.upper() for name in ("event", *disability_tables.REASONS[1:])]
     assert [getattr(disability_kernel, name) for name in reasons] == list(range(11))
     labels = [
         disability_kernel.NO_LABEL,

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,11 @@ _NO_DAY = -(1 << 40)
 _SPAN = 1 << 32  # more than any two days differ
 _LIMIT = 1_000_000  # no score and no day lies beyond (2,700 years)
 _CONTEXT = ("time_zero_day", "mobilisation_start_day", "rebaseline_day")
-_SCORES = (
-    "value",
-    "reference",
-)  # the score, and what the threshold is looked up at where that is another column
+# the score, and what the threshold is looked up at where that is another column
+_SCORES = ("value", "reference")
 
 Direction = Literal["worsening", "improvement"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 # where each patient's relapses start, their onsets, and the days on which they are over
 RelapseArrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
