@@ -38,49 +38,51 @@ def candidate_records(
     hash: str,
 ) -> pl.DataFrame:
     """Return one row per onset visit that was looked at: the columns of CANDIDATES."""
-    frame = measured.frame
-    day, value, row = frame["visit_day"], frame["value"], frame["row"]
+    day, value = (measured.frame[name].to_numpy() for name in ("visit_day", "value"))
+    row = measured.frame["row"]
     patient, direction, baseline, carried, left, onset, confirmed, last, outcome, label = (
-        pl.Series(found[:, column]) for column in range(k.N_COLUMNS)
+        np.ascontiguousarray(found[:, column]) for column in range(k.N_COLUMNS)
     )
-    confirmed = pl.select(pl.when(confirmed >= 0).then(confirmed)).to_series()  # -1: not confirmed
-    is_last = np.zeros(len(frame), dtype=np.bool_)
+    is_confirmed = pl.Series(confirmed >= 0)
+    is_last = np.zeros(len(day), dtype=np.bool_)
     is_last[measured.starts[1:] - 1] = True
+    confirmed_day = pl.Series(day[confirmed]).set(~is_confirmed, None)
+    onset_day = pl.Series(day[onset])
     records = pl.DataFrame(
         {
             "patient_id": measured.patients.gather(patient),
-            "kind": pl.repeat("disability", len(found), eager=True),
-            "measure": pl.repeat(rule.measure, len(found), eager=True),
-            "direction": pl.Series(DIRECTIONS).gather((direction < 0).cast(pl.Int64)),
-            "day": day.gather(confirmed if rule.event_day == "confirmation" else onset),
-            "left_day": day.gather(left),
-            "baseline_day": day.gather(baseline),
-            "value_before": value.gather(carried),
-            "value_after": value.gather(onset),
-            "confirmed_day": day.gather(confirmed),
-            "sustained_days": day.gather(last) - day.gather(onset),
-            "is_sustained_to_end": is_last[last.to_numpy()],
+            "kind": pl.Series(["disability"]).new_from_index(0, len(found)),
+            "measure": pl.Series([rule.measure]).new_from_index(0, len(found)),
+            "direction": pl.Series(DIRECTIONS).gather((direction < 0).astype(np.int64)),
+            # a candidate whose confirmation never came is dated by its onset
+            "day": confirmed_day.fill_null(onset_day) if rule.event_day == "confirmation" else onset_day,
+            "left_day": day[left],
+            "baseline_day": day[baseline],
+            "value_before": value[carried],
+            "value_after": value[onset],
+            "confirmed_day": confirmed_day,
+            "sustained_days": day[last] - day[onset],
+            "is_sustained_to_end": is_last[last],
             "label": pl.Series(LABELS, dtype=pl.String).gather(label if has_relapses else label * 0),
-            "rule_hash": pl.repeat(hash, len(found), eager=True),
+            "rule_hash": pl.Series([hash]).new_from_index(0, len(found)),
             "rejected_because": pl.Series(REASONS, dtype=pl.String).gather(outcome),
+            "number": _numbers(found),
             "baseline": row.gather(baseline),
             # a baseline that may not improve keeps the value of an earlier visit
-            "baseline_value": row.gather(pl.select(pl.when(carried != baseline).then(carried)).to_series()),
+            "baseline_value": row.gather(carried).set(pl.Series(carried == baseline), None),
             "onset": row.gather(onset),
-            "confirmation": row.gather(confirmed),
+            "confirmation": row.gather(np.maximum(confirmed, 0)).set(~is_confirmed, None),
         }
     )
     is_event = pl.col("rejected_because").is_null()
     return records.with_columns(
-        # a candidate whose confirmation never came is dated by its onset
-        pl.col("day").fill_null(day.gather(onset)),
         pl.format(
             "{}/{}_{}/{}{}",
             "patient_id",
             "measure",
             "direction",
             pl.when(is_event).then(pl.lit("")).otherwise(pl.lit("rejected/")),
-            _numbers(found),
+            "number",
         ).alias("event_id"),
         # joined and split again: several times faster than a list of columns
         pl.concat_str(
@@ -125,17 +127,17 @@ def confirmation_rows(
         own = [days for days, _ in rule.periods_of(direction)]
         row[: len(own)] = own
     is_better = (records["direction"] == "improvement").to_numpy()[which].astype(np.int64)
-    free_place = pl.select(pl.when(pl.Series(free) >= 0).then(pl.Series(free))).to_series()
+    day = frame["visit_day"].to_numpy()
     found = pl.DataFrame(
         {
             "patient_id": records["patient_id"].gather(which),
             "event_id": records["event_id"].gather(which),
             "period_days": days[is_better, period],
-            "day": frame["visit_day"].gather(place),
-            "value": frame["value"].gather(place),
+            "day": day[place],
+            "value": frame["value"].to_numpy()[place],
             "source_row": frame["row"].gather(place),
             "is_relapse_free": free == place,
-            "relapse_free_day": frame["visit_day"].gather(free_place),
+            "relapse_free_day": pl.Series(day[free]).set(pl.Series(free < 0), None),
         }
     )
     if not has_relapses:
