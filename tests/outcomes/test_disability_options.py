@@ -118,6 +118,13 @@ def test_a_baseline_that_may_not_improve() -> None:
     ]  # fmt: skip
 
 
+def test_the_threshold_is_looked_up_at_the_value_that_is_kept() -> None:
+    # from 5.5, kept at the visit with 4.5, a worsening needs 0.5; from 4.5 it would need 1.0
+    scores = {0: 5.5, 100: 4.5, 190: 4.5, 300: 6.0, 390: 6.0}
+    found = find(scores, rule=ROVING, baseline_may_improve=False)
+    assert worse(found, "baseline_day", "day", "value_before") == [(190, 300, 5.5)]
+
+
 @pytest.mark.parametrize(
     ("mode", "scores", "baseline"),
     [
@@ -163,6 +170,16 @@ def test_changes_soon_after_a_relapse_are_compared_with_the_baseline_before_it()
     assert found.candidates.select("day", "baseline_day", "rejected_because").rows() == [
         (130, 0, "superseded")
     ]
+
+
+def test_an_onset_found_again_counts_once() -> None:
+    scores = {0: 2.0, 100: 2.5, 130: 4.0, 230: 4.0, 330: 4.0, 430: 3.0, 530: 4.0, 630: 4.0}
+    rule = replace(
+        RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90, events="nth", event_number=2
+    )
+    found = find(scores, 95, rule=rule)
+    assert worse(found) == [530]  # day 130 was found twice, and is number 1
+    assert found.candidates.filter(day=130)["rejected_because"].to_list() == ["superseded", "earlier_event"]
 
 
 def test_the_next_visit_after_the_end_of_a_relapse() -> None:
@@ -245,6 +262,8 @@ QUIET = replace(
     [
         # visits: 0 (baseline), 60, 120 (onset), 240 (confirmation)
         ({}, 100, "PIRA"),  # nothing is asked
+        ({}, 0, "PIRA"),
+        ({}, 240, "PIRA"),
         ({"pira_around_preceding_days": (0, 30)}, 30, "undefined"),  # the baseline's window: days 0 to 30
         ({"pira_around_preceding_days": (0, 30)}, 31, "PIRA"),
         (
@@ -283,6 +302,15 @@ def test_the_last_visit_from_which_the_change_meets_the_threshold() -> None:
     visits = course(scores, rebaseline_day=60)
     for relapse, label in ((61, "undefined"), (59, "PIRA")):
         assert worse(find(visits, relapse, rule=rule), "day", "label") == [(180, label)]
+
+
+def test_a_local_extremum_is_no_visit_from_which_the_change_is_counted() -> None:
+    # onset 4.0 on day 180; 3.5 on day 120 is too near, the 2.0 of day 60 a dip: the first visit is left
+    scores = {0: 3.0, 60: 2.0, 120: 3.5, 180: 4.0, 300: 4.0}
+    rule = replace(QUIET, pira_joined="preceding_event", pira_preceding_visit="last_delta")
+    assert worse(find(scores, 30, rule=rule), "day", "label") == [(180, "PIRA")]
+    found = find(scores, 30, rule=rule, skip_local_extrema="strict")
+    assert worse(found, "day", "label") == [(180, "undefined")]
 
 
 def test_the_earliest_relapse_free_confirmation_is_told() -> None:

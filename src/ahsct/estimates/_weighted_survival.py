@@ -64,7 +64,9 @@ def weighted_product_limit(
     a patient's influence the sum of $w_r D_r$ over the own rows, and the variance the sum of its squares. With
     `estimation` the influence by way of the weights' coefficients is added.
     """
-    merged, which = distinct_times(np.concatenate([stop, start]) * 1.0)  # times that differ by rounding are one
+    merged, which = distinct_times(
+        np.concatenate([stop, start]) * 1.0
+    )  # times that differ by rounding are one
     stop, start = merged[which[: stop.size]], merged[which[stop.size :]]
     moments = np.unique(np.concatenate([[0.0], stop[is_event | ends]]))
     begins = np.searchsorted(moments, start, side="right")  # first moment at risk
