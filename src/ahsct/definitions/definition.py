@@ -273,7 +273,7 @@ class Definition:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""
-        return json_hash(plain(asdict(self)))
+        return json_hash(plain(self))
 
     @cached_property
     def components(self) -> dict[str, ComponentSpec]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -156,7 +156,7 @@ class Grid:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of the grid and of its base."""
-        return json_hash({"grid": plain(asdict(self)), "base": self.definition().hash})
+        return json_hash({"grid": plain(self), "base": self.definition().hash})
 
     @cached_property
     def combinations(self) -> tuple[Mapping[str, str], ...]:
