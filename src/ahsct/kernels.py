@@ -25,7 +25,8 @@ import numpy.typing as npt
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function, with those of its file that it calls, on its first call, or fetch it from the user's cache.
 
-    The plain Python function stays at `.py_func`: it is the test oracle.
+    The plain Python function stays at `.py_func`: it is the test oracle. It runs without the interpreter's
+    lock, so threads share a machine's cores.
     """
     import numba
     from numba.extending import register_jitable
@@ -37,13 +38,13 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     folder = _cache_folder()
     if folder is None:
-        return njit(function)
+        return njit(function, nogil=True)
     before = config.CACHE_DIR
     config.CACHE_DIR = str(folder)  # read by numba while it decorates, and only then
     try:
-        return njit(function, cache=True)
+        return njit(function, cache=True, nogil=True)
     except RuntimeError:  # numba found no place to cache
-        return njit(function)
+        return njit(function, nogil=True)
     finally:
         config.CACHE_DIR = before
 

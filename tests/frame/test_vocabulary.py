@@ -11,7 +11,7 @@ from ahsct.vocabulary import EVENTS, INPUT_TABLES, RESULTS, SCHEMAS, columns, co
 DESIGN = {
     "events": "patient_id event_id kind measure direction day left_day baseline_day value_before value_after confirmed_day "
     "sustained_days is_sustained_to_end label mri_activity sources rule_hash",
-    "confirmations": "patient_id event_id period_days day value source_row is_relapse_free",
+    "confirmations": "patient_id event_id period_days day value source_row is_relapse_free relapse_free_day",
     "time_to_event": "patient_id arm endpoint component definition estimand population entry_day left_day right_day time_day "
     "is_event cause cause_is_certain last_negative_day death_day is_evaluable censor_reason event_id",
     "recurrent": "patient_id arm endpoint start_day stop_day is_event event_number",

@@ -1,14 +1,13 @@
-"""Defects known of the peer event detector (numbered as in our notes on its semantics): ours does not have them.
-
-Numbers 4 and 5 concern functions that have no counterpart here.
-"""
+"""Defects known of pymsprog 1.0.7 (numbered as in our notes on its semantics): ours does not have them."""
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ahsct.definitions import DisabilityRule, ThresholdStep, rule_hash
+from ahsct.errors import TableError
 from ahsct.outcomes.disability import derive_disability
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS
 
@@ -81,6 +80,44 @@ def test_defect_03_roving_up_follows_a_falling_sdmt() -> None:
     assert found.events.select("day", "baseline_day").rows() == [(100, 0), (300, 200)]
 
 
+def test_defect_04_a_level_is_reached_without_relapses_at_the_last_visit_and_by_falling_scores() -> None:
+    # time to a confirmed level: from a score b the change that counts is what is lacking to it
+    def to_level(level: float):
+        return lambda scores: np.abs(scores - level)
+
+    visits = visits_of({0: 4.0, 100: 5.5, 200: 6.0, 300: 6.5})
+    before = visits.clone()
+    found = derive_disability(visits, None, rule=RULE, threshold=to_level(6.0))
+    assert found.events.select("day", "confirmed_day").rows() == [(200, 300)]
+    assert visits.equals(before)  # neither a helper column nor another type
+    last = visits.filter(pl.col("visit_day") < 300)
+    assert not len(derive_disability(last, None, rule=RULE, threshold=to_level(6.0)).events)
+    imputed = derive_disability(last, None, rule=replace(RULE, impute_probability=1), threshold=to_level(6.0))
+    assert imputed.events["day"].to_list() == [200]
+    # a falling score: below the level on day 100 but not confirmed, again on day 400, confirmed
+    falling = replace(RULE, measure="sdmt", worsening_threshold=FOUR, improvement_threshold=FOUR)
+    scores = visits_of({0: 50, 100: 39, 200: 45, 400: 40, 500: 38}, measure="sdmt")
+    found = derive_disability(scores, None, rule=falling, threshold=to_level(40))
+    assert found.events.select("day", "direction").rows() == [(400, "worsening")]
+
+
+def test_defect_05_text_for_days_is_refused_and_no_table_is_altered() -> None:
+    visits, relapses = visits_of({0: 2.0, 100: 3.0, 190: 3.0}), relapses_of(90)
+    text = visits.with_columns(visit_day=pl.Series(["2020-01-01", "2020-04-10", "2020-07-09"]))
+    with pytest.raises(TableError, match=r"`visits.visit_day` must hold whole days, and is String"):
+        derive_disability(text, relapses, rule=RULE)
+    with pytest.raises(TableError, match=r"`relapses.onset_day` must hold whole days, and is String"):
+        derive_disability(visits, relapses.with_columns(onset_day=pl.lit("2020-03-31")), rule=RULE)
+    with pytest.raises(TableError, match=r"must hold whole days, and is Float64"):
+        derive_disability(visits.with_columns(pl.col("visit_day") + 0.5), relapses, rule=RULE)
+    # two visits on a day are settled by the rule, never kept both
+    twice = pl.concat([visits, visits_of({190: 2.0})])
+    before = twice.clone(), relapses.clone()
+    found = derive_disability(twice, relapses, rule=replace(RULE, same_day="last_row"))
+    assert not len(found.events)
+    assert (twice.equals(before[0]), relapses.equals(before[1])) == (True, True)
+
+
 def test_defect_06_a_relapse_long_before_the_first_visit_is_remembered() -> None:
     # worsening on day 20, relapse on day -60: 80 days before, within the RAW window of 90 days
     assert events({0: 2.0, 20: 3.0, 120: 3.0}, -60) == [("worsening", 20, "RAW")]
@@ -102,12 +139,47 @@ def test_defect_08_the_order_of_relapses_is_irrelevant() -> None:
     assert events(scores, 395, 695, 95, rule=rule) == expected
 
 
+def test_defect_09_a_baseline_that_may_not_improve_leaves_the_scores_as_they_are() -> None:
+    rule = replace(ROVING, relapse_rebaseline="next_visit", baseline_may_improve=False)
+    visits = visits_of({0: 4.0, 100: 3.0, 190: 3.0, 300: 4.0, 400: 5.0, 490: 5.0})
+    before = visits.clone()
+    found = derive_disability(visits, relapses_of(95), rule=rule)
+    assert visits.equals(before)
+    assert found.events.select("day", "baseline_day", "value_before").rows() == [(400, 190, 4.0)]
+    # and it looks the right way where falling scores are worse: 50 -> 54 is better, so 50 stays the reference
+    falling = replace(rule, measure="sdmt", worsening_threshold=FOUR, improvement_threshold=FOUR)
+    scores = visits_of({0: 50, 100: 54, 190: 54, 300: 50, 400: 46, 490: 46}, measure="sdmt")
+    found = derive_disability(scores, relapses_of(95), rule=falling)
+    assert found.events.select("direction", "day", "value_before").rows() == [("worsening", 400, 50.0)]
+
+
 def test_defect_09_no_score_is_ever_overwritten() -> None:
     scores = {0: 4.0, 100: 3.0, 190: 3.0, 300: 4.0, 400: 4.0}
     found = derive_disability(visits_of(scores), relapses_of(150), rule=ROVING)
     for row in found.events.iter_rows(named=True):
         assert row["value_before"] == scores[row["baseline_day"]]
         assert row["value_after"] == scores[row["day"]]
+
+
+def test_defect_08_nor_where_a_relapse_moves_the_baseline_to_the_next_visit() -> None:
+    scores = {0: 2.0, 100: 3.0, 190: 3.0, 400: 4.0, 500: 4.0, 700: 5.0, 800: 5.0}
+    rule = replace(RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90)
+    expected = events(scores, 95, 395, 695, rule=rule)
+    assert [day for _, day, _ in expected] == [100, 400, 700]
+    assert events(scores, 695, 95, 395, rule=rule) == expected
+
+
+def test_defect_10_an_onset_found_again_after_a_relapse_is_one_event() -> None:
+    # worse than day 0 on day 130, 35 days after the relapse; and worse than day 100, the baseline after it
+    scores = {0: 2.0, 100: 2.0, 130: 4.0, 230: 4.0, 330: 4.0}
+    rule = replace(
+        RULE, relapse_rebaseline="next_visit", relapse_evaluation_days=90, relapse_to_baseline_days=(0, 0)
+    )
+    found = derive_disability(visits_of(scores), relapses_of(95), rule=rule)
+    assert found.events.select("day", "baseline_day").rows() == [(130, 100)]
+    assert found.candidates.select("day", "rejected_because").rows() == [(130, "superseded")]
+    first = derive_disability(visits_of(scores), relapses_of(95), rule=replace(rule, events="first"))
+    assert first.events["day"].to_list() == [130]
 
 
 def test_defect_10_no_onset_is_found_twice() -> None:
@@ -124,6 +196,18 @@ def test_defect_11_the_rule_is_not_changed() -> None:
     before = rule_hash(ROVING)
     events({0: 2.0, 100: 3.0, 190: 3.0}, 50, rule=ROVING)
     assert rule_hash(ROVING) == before
+
+
+def test_defect_12_imputation_leaves_the_global_random_state_alone() -> None:
+    rule = replace(RULE, impute_probability=0.5, impute_seed=1)
+    scores = {0: 2.0, 100: 3.0}
+    answers = set()
+    for seed in range(8):
+        np.random.seed(seed)  # noqa: NPY002
+        state = np.random.get_state()[1].copy()  # noqa: NPY002
+        answers.add(len(events(scores, rule=rule)))
+        assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert len(answers) == 1
 
 
 def test_defect_12_nothing_is_random() -> None:

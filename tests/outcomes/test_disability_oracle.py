@@ -4,6 +4,7 @@ import hashlib
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from tests.outcomes.oracle_disability import Found, Relapse, Visit, exact, search
 
 from ahsct.definitions import DisabilityRule, ThresholdStep
-from ahsct.outcomes import disability_search
-from ahsct.outcomes.disability import Disability, baselines, derive_disability
+from ahsct.outcomes import disability, disability_search
+from ahsct.outcomes.disability import Disability, baselines, derive_disabilities, derive_disability
 from ahsct.outcomes.disability_visits import SCALE
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS
 
@@ -280,7 +281,7 @@ def test_search_equals_the_independent_search(block: int, few_visits: int, monke
 
 
 def test_scale_of_tables_and_kernel_agree() -> None:
-    from ahsct.outcomes import disability, disability_kernel
+    from ahsct.outcomes import disability_kernel
 
     assert disability_kernel.SCALE == SCALE
     reasons = [name.upper() for name in ("event", *disability._REASONS[1:])]
@@ -365,10 +366,59 @@ def test_a_patient_is_not_changed_by_the_others(seed: int) -> None:
 
 
 @settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from([1, 7, 40]))
+def test_blocks_of_patients_do_not_matter(seed: int, n_visits: int) -> None:
+    _, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    whole = derive_disability(visits, relapses, rule=rule)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disability, "BLOCK_VISITS", n_visits)
+        assert same(whole, derive_disability(visits, relapses, rule=rule))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_later_visit_of_one_patient_changes_no_other(seed: int) -> None:
+    _, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    who = pl.col("patient_id") == "p003"
+    last = visits.filter(who).tail(1)
+    more = pl.concat(
+        [visits, last.with_columns(visit_day=last["visit_day"] + 200, row=pl.lit(999, dtype=pl.Int64))]
+    )
+    before, after = (derive_disability(table, relapses, rule=rule) for table in (visits, more))
+    assert same(*(Disability(*(t.filter(~who) for t in (d.events, d.confirmations, d.candidates)))
+                  for d in (before, after)))  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_under_the_worst_of_a_day_the_order_of_rows_is_irrelevant(seed: int) -> None:
+    r, rule, patients = cohort(seed)
+    rule = replace(rule, same_day="worst")
+    visits, relapses = tables_of(rule, patients)
+    again = visits.sample(fraction=0.3, seed=1).with_columns(
+        (pl.col(rule.column) + r.choice([-1, 0, 1])).clip(0), row=pl.col("row") + 500
+    )
+    both = pl.concat([visits, again])
+    mixed = both.sample(fraction=1, shuffle=True, seed=2)
+    assert same(derive_disability(both, relapses, rule=rule), derive_disability(mixed, relapses, rule=rule))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_many_rules_find_what_each_finds(seed: int) -> None:
+    _, rule, patients = cohort(seed)
+    visits, relapses = tables_of(rule, patients)
+    rules = [rule, replace(rule, relapse_distance_from="end"), replace(rule, same_day="worst"), rule]
+    found = list(derive_disabilities(visits, relapses, rules=iter(rules)))
+    for one, own in zip(found, rules, strict=True):
+        assert same(one, derive_disability(visits, relapses, rule=own))
+
+
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_longer_confirmation_never_gives_an_earlier_first_event(seed: int) -> None:
-    from dataclasses import replace
-
     _, rule, patients = cohort(seed, n_patients=12)
     rule = replace(
         rule, worsening_baseline_scheme="fixed", improvement_baseline_scheme="fixed", relapse_recovery_days=0,

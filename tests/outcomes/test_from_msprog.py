@@ -1,5 +1,6 @@
 """The peer's arguments as a rule, and its recorded events (tests/peers/run_msprog.py, seeds 1 to 80, 8 patients each)."""
 
+import doctest
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +119,9 @@ def test_a_threshold_that_no_table_holds_goes_to_the_search() -> None:
     found = derive_disability(visits, None, rule=rule, threshold=np.vectorize(lambda b: max(0.2 * b, 1.0)))
     assert found.events["day"].to_list() == [270]
     assert derive_disability(visits, None, rule=rule).events["day"].to_list() == [90]
+
+
+def test_the_how_to_does_what_it_says() -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "from-msprog.md"
+    failed, n = doctest.testfile(str(page), module_relative=False)
+    assert (failed, n) == (0, 8)

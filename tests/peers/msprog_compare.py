@@ -126,4 +126,4 @@ def check(recorded: Path, *, at_least: int) -> None:
     assert n >= at_least
     assert n_events > 0.5 * n
     assert 0 < n_repeated < 0.15 * n
-    assert n_stopped < 0.03 * n
+    assert n_stopped < 0.08 * n  # whole calls go wrong, not single patients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
@@ -10,13 +11,15 @@ import polars as pl
 
 from ahsct.definitions import DisabilityRule, rule_hash
 from ahsct.outcomes import disability_kernel as k
-from ahsct.outcomes.disability_search import Ints, runs_of, search_visits
+from ahsct.outcomes.disability_search import BLOCK_VISITS, Ints, is_compiled, runs_of, search_visits
 from ahsct.outcomes.disability_visits import (
     Direction,
     MeasuredVisits,
+    RelapseArrays,
     Threshold,
     measured_visits,
     relapse_arrays,
+    visits_key,
 )
 from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
 
@@ -60,14 +63,16 @@ def derive_disability(
     A visit is an *onset* when its score differs from the baseline by the threshold of that baseline
     or more. The earliest later visit that lies in a confirmation window, may confirm and is far
     enough from relapses decides: it (and, with `confirming_visits = "every"`, each visit between)
-    must hold the change. The two directions are searched apart, each with its own baseline.
+    must hold the change. The two directions are searched apart, each with its own baseline, unless
+    `search = "together"`. `DisabilityRule` describes every option.
 
     Baselines: `first` is the first visit of the table, `screening` the last of that kind,
     `last_before_*` the last on or before that day, `rebaseline` the visit on `rebaseline_day`. One
     too near a relapse is passed over, for the next one (`first`, `rebaseline`) or the one before
-    (the others). `roving_up` moves the baseline to the visit that confirms a worsening, whether or not
-    that lasts, `roving_down` likewise for an improvement, `roving` for both; a moved baseline too
-    near a relapse slides on. `after_relapse` moves it to each first visit `relapse_recovery_days` or
+    (the others); likewise a local extremum under `skip_local_extrema`. `roving_up` moves the baseline
+    to the visit that confirms a worsening (or as `proceed_from` says), whether or not that lasts,
+    `roving_down` likewise for an improvement, `roving` for both; a moved baseline that is passed over
+    slides on. `after_relapse` moves it to each first visit `relapse_recovery_days` or
     more after the last relapse; that visit is still compared with the old baseline.
 
     One plateau is one event: as long as the baseline stays, a further event in the same direction
@@ -80,7 +85,8 @@ def derive_disability(
     ----------
     visits
         Study table `visits`: `patient_id`, `visit_day`, the measure, and where known `row`,
-        `visit_type`, `can_confirm` (missing = yes). A visit without the measure is not a visit here.
+        `visit_type`, `can_confirm` (missing = yes). A visit without the measure (or the rule's
+        `threshold_column`) is not a visit here.
         Context, one value per patient: `time_zero_day` (absent = 0), `mobilisation_start_day`
         (missing = time zero) and `rebaseline_day`. A patient lacking a day that the rule needs has no
         baseline and so no event (`baselines` tells).
@@ -89,15 +95,21 @@ def derive_disability(
         were not recorded: then no distance applies and there is no label.
     rule
         The definition of a change.
+    threshold
+        A function of an array of reference values that returns the smallest change that counts from each, in
+        both directions; it takes the place of the rule's tables, and `rule_hash` ends in "+" and its name.
 
     Returns
     -------
     Disability
-        `events` (EVENTS), `confirmations` (CONFIRMATIONS: one row per event and period reached),
+        `events` (EVENTS), `confirmations` (CONFIRMATIONS: one row per event and period reached; `relapse_free_day`
+        is the earliest confirming visit without a relapse in the PIRA windows),
         `candidates` (CANDIDATES: each onset visit that became no event). `left_day` is the last visit before
         the onset without the change; `sustained_days` runs from onset to the last visit of the unbroken
         change. `follow_up_too_short`: the change was not seen to end and a confirming window was still open
         at the patient's last visit. `near_relapse`: the onset, or every visit of the windows, was too near one.
+        `other_kind`, `earlier_event`: a confirmed event that the rule does not ask for. `superseded`: a relapse
+        took the search back, and the same onset was found again from the later baseline.
 
     Raises
     ------
@@ -124,23 +136,85 @@ def derive_disability(
     """
     measured = measured_visits(visits, rule, function="derive_disability", threshold=threshold)
     over = relapse_arrays(relapses, measured.patients, rule, function="derive_disability")
-    parts = [search_visits(measured, over, rule, run) for run in runs_of(rule)]
+    return _derive(measured, over, rule, relapses is not None, _hash(rule, threshold))
+
+
+def derive_disabilities(
+    visits: pl.DataFrame, relapses: pl.DataFrame | None, *, rules: Iterable[DisabilityRule]
+) -> Iterator[Disability]:
+    """Yield what each of many rules finds, as `derive_disability` would; work that rules share is done once.
+
+    Parameters
+    ----------
+    visits, relapses
+        As for `derive_disability`.
+    rules
+        The definitions of a change, one after the other.
+
+    Yields
+    ------
+    Disability
+        For each rule, in their order; nothing of one rule's result is kept for the next.
+
+    Examples
+    --------
+    >>> from ahsct.definitions import load_definition, vary
+    >>> visits = pl.DataFrame({"patient_id": ["a"] * 3, "visit_day": [0, 100, 200], "edss": [2.0, 3.0, 3.0]})
+    >>> rule = vary(load_definition("atkins2016").disability_rule("edss"), worsening_baseline_visit="first")
+    >>> rules = [vary(rule, confirmation_periods_days=[days]) for days in (84, 168)]
+    >>> [len(found.events) for found in derive_disabilities(visits, None, rules=rules)]
+    [1, 0]
+    """
+    prepared: dict[tuple[object, ...], MeasuredVisits] = {}
+    over: dict[tuple[object, ...], RelapseArrays] = {}
+    for rule in rules:
+        key = visits_key(rule)
+        if key not in prepared:
+            prepared[key] = measured_visits(visits, rule, function="derive_disabilities")
+        spans = (*key, rule.relapse_distance_from)
+        if spans not in over:
+            over[spans] = relapse_arrays(
+                relapses, prepared[key].patients, rule, function="derive_disabilities"
+            )
+        yield _derive(prepared[key], over[spans], rule, relapses is not None, rule_hash(rule))
+
+
+def _derive(
+    measured: MeasuredVisits, over: RelapseArrays, rule: DisabilityRule, has_relapses: bool, hash: str
+) -> Disability:
+    compiled = is_compiled(len(measured.frame))
+    parts = [
+        _derive_block(block, relapses, rule, has_relapses=has_relapses, hash=hash, compiled=compiled)
+        for block, relapses in measured.blocks(over, BLOCK_VISITS)
+    ]
+    return Disability(*(pl.concat(tables) for tables in zip(*parts, strict=True)))
+
+
+def _derive_block(
+    measured: MeasuredVisits,
+    over: RelapseArrays,
+    rule: DisabilityRule,
+    *,
+    has_relapses: bool,
+    hash: str,
+    compiled: bool,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return events, confirmations and candidates of a block of patients."""
+    runs = [search_visits(measured, over, rule, run, is_compiled=compiled) for run in runs_of(rule)]
     found, reached, clean = (
-        np.concatenate(arrays) for arrays in ([part[i] for part in parts] for i in range(3))
+        np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+        for arrays in ([run[i] for run in runs] for i in range(3))
     )
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
-    records = disability_records(
-        found, measured, rule, has_relapses=relapses is not None, hash=_hash(rule, threshold)
-    )
-    events = records.filter(pl.col("rejected_because").is_null())
-    return Disability(
-        events=conform(events, EVENTS).sort("patient_id", "day", "event_id"),
-        confirmations=_confirmations(records, reached, clean, measured, rule, relapses is not None),
-        candidates=conform(records.filter(pl.col("rejected_because").is_not_null()), CANDIDATES).sort(
-            "patient_id", "day", "event_id"
-        ),
+    records = disability_records(found, measured, rule, has_relapses=has_relapses, hash=hash)
+    is_event = pl.col("rejected_because").is_null()
+    order_by = ("patient_id", "day", "event_id")
+    return (
+        conform(records.filter(is_event), EVENTS).sort(order_by),
+        _confirmations(records, reached, clean, measured, rule, has_relapses),
+        conform(records.filter(~is_event), CANDIDATES).sort(order_by),
     )
 
 
@@ -181,7 +255,9 @@ def baselines(
     over = relapse_arrays(relapses, measured.patients, rule, function="baselines")
     found = []
     for direction in DIRECTIONS:
-        place = pl.Series(search_visits(measured, over, rule, (direction,)).baseline)
+        run = (direction,)
+        compiled = is_compiled(len(measured.frame))
+        place = pl.Series(search_visits(measured, over, rule, run, is_compiled=compiled).baseline)
         place = pl.select(pl.when(place >= 0).then(place)).to_series()
         frame = measured.frame
         found.append(

@@ -162,6 +162,10 @@ def fill_visits(
     better: Ints,
 ) -> None:
     """Fill the visits of one patient, whose rows begin at `a`; his relapses (by onset) are `r` to `r_end`."""
+    baseline_before, baseline_after = rule[BASELINE_BEFORE], rule[BASELINE_AFTER]
+    event_before, event_after = rule[EVENT_BEFORE], rule[EVENT_AFTER]
+    confirmation_before, confirmation_after = rule[CONFIRMATION_BEFORE], rule[CONFIRMATION_AFTER]
+    sign, has_reference, has_need = rule[SIGN], len(reference) > 0, len(need) > 0
     k = r
     latest_over = -FAR
     for i in range(len(visits)):
@@ -172,18 +176,18 @@ def fill_visits(
         after_onset = today - onset[k - 1] if k > r else FAR
         after = max(today - latest_over, 0) if k > r else FAR
         before = 0 if after_onset == 0 else (onset[k] - today if k < r_end else FAR)
-        is_settled = after >= rule[BASELINE_BEFORE] and before >= rule[BASELINE_AFTER]
+        is_settled = after >= baseline_before and before >= baseline_after
         visits[i, DAY] = today
         visits[i, BAD] = bad[a + i]
-        visits[i, REFERENCE] = rule[SIGN] * bad[a + i] if rule[OWN_REFERENCE] else reference[a + i]
-        visits[i, NEED] = need[a + i] if len(need) else -1
+        visits[i, REFERENCE] = reference[a + i] if has_reference else sign * bad[a + i]
+        visits[i, NEED] = need[a + i] if has_need else -1
         visits[i, CAN_CONFIRM] = can_confirm[a + i]
         visits[i, MAY_CONFIRM] = (
-            can_confirm[a + i] and after >= rule[CONFIRMATION_BEFORE] and before >= rule[CONFIRMATION_AFTER]
+            can_confirm[a + i] and after >= confirmation_before and before >= confirmation_after
         )
         visits[i, MAY_BE_FIRST] = may_be_baseline[a + i] and is_settled
         visits[i, MAY_BE_MOVED] = is_settled
-        visits[i, MAY_BE_ONSET] = after >= rule[EVENT_BEFORE] and before >= rule[EVENT_AFTER]
+        visits[i, MAY_BE_ONSET] = after >= event_before and before >= event_after
         visits[i, AFTER_ONSET] = after_onset
         visits[i, AFTER_RELAPSE] = after
         visits[i, BEFORE_RELAPSE] = before

@@ -15,6 +15,7 @@ from ahsct.outcomes.disability_visits import (
     SCALE,
     Direction,
     MeasuredVisits,
+    RelapseArrays,
     first_days,
     may_be_baseline,
     may_be_imputed,
@@ -25,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 # About 10 microseconds a visit as plain Python; loading the compiled search takes a second, compiling it ten
 FEW_VISITS = 20_000
+BLOCK_VISITS = 200_000  # searched at a time
 # choices in the order of the kernel's numbers
 CHOICES = {
     "confirmed_by": ("threshold", "at_or_above_event", "monotonic"),
@@ -42,6 +44,11 @@ _WANTED: dict[str, tuple[Direction, ...]] = {
     "PIRA": ("worsening",),
     "RAW": ("worsening",),
 }
+
+
+def is_compiled(n_visits: int) -> bool:
+    """Tell whether so many visits are worth the compiled search."""
+    return n_visits > FEW_VISITS
 
 
 class Found(NamedTuple):
@@ -65,13 +72,13 @@ def runs_of(rule: DisabilityRule) -> list[tuple[Direction, ...]]:
 
 def search_visits(
     measured: MeasuredVisits,
-    relapses: tuple[Ints, Ints, Ints],
+    relapses: RelapseArrays,
     rule: DisabilityRule,
     run: tuple[Direction, ...],
     *,
-    is_compiled: bool | None = None,
+    is_compiled: bool,
 ) -> Found:
-    """Run the kernel for directions that share a baseline; compiled where there are many visits, or as told."""
+    """Run the kernel for directions that share a baseline."""
     settings = _settings(rule, run)
     sign = sign_of(rule)
     windows = [_windows(rule, direction) for direction in ("worsening", "improvement")]
@@ -79,15 +86,15 @@ def search_visits(
     starts, n_visits = measured.starts, len(measured.frame)
     nothing = np.empty(0, dtype=np.int64)
     baseline = np.empty(len(starts) - 1, dtype=np.int64)
-    is_compiled = n_visits > FEW_VISITS if is_compiled is None else is_compiled
     search: Any = _compiled() if is_compiled else k.search
+    has = measured.frame.columns
     facts = np.empty((int(np.diff(starts).max(initial=0)), k.N_FACTS), dtype=np.int64)
     given = (
         starts,
         as_kernel_array(measured.frame["visit_day"], np.int64),
-        as_kernel_array(sign * measured.scaled, np.int64),
-        nothing if measured.reference is None else as_kernel_array(measured.reference, np.int64),
-        nothing if measured.need is None else as_kernel_array(measured.need, np.int64),
+        sign * measured.scaled("value"),
+        measured.scaled("reference") if "reference" in has else nothing,
+        as_kernel_array(measured.frame["need"], np.int64) if "need" in has else nothing,
         as_kernel_array(measured.frame["can_confirm"], np.bool_),
         as_kernel_array(may_be_baseline(measured, rule, run[0]), np.bool_),
         *relapses,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,10 +19,17 @@ from ahsct.vocabulary import require_columns
 
 SCALE = 1_000_000  # scores are held in millionths, so that decimal thresholds are exact
 _NO_DAY = -(1 << 40)
+_SPAN = 1 << 32  # more than any two days differ
 _LIMIT = 1_000_000  # no score and no day lies beyond (2,700 years)
 _CONTEXT = ("time_zero_day", "mobilisation_start_day", "rebaseline_day")
+_SCORES = (
+    "value",
+    "reference",
+)  # the score, and what the threshold is looked up at where that is another column
 
 Direction = Literal["worsening", "improvement"]
+# where each patient's relapses start, their onsets, and the days on which they are over
+RelapseArrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
 
 
@@ -30,22 +38,52 @@ class MeasuredVisits:
     """Visits with the measure, by patient and day, one per patient and day.
 
     `frame` has `patient_id`, `visit_day`, `value`, `row`, `can_confirm`, `is_screening`. Patient p has the
-    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). In millionths:
-    `scaled`, the score; `reference`, the value looked up in the threshold table where it is another;
-    `need`, the change that counts from each visit where a function says so.
+    rows `starts[p]:starts[p + 1]`; `context` holds one day per patient (`_NO_DAY` = none). `frame` also has
+    `reference` where the threshold is looked up at another column, and `need` (the change that counts from each
+    visit, in millionths) where a function says so.
     """
 
     frame: pl.DataFrame
     starts: npt.NDArray[np.int64]
-    scaled: npt.NDArray[np.int64]
-    reference: npt.NDArray[np.int64] | None
-    need: npt.NDArray[np.int64] | None
     context: dict[str, npt.NDArray[np.int64]]
 
-    @property
+    @cached_property
     def patients(self) -> pl.Series:
         """The patients with a measured visit, in order."""
         return self.frame["patient_id"].gather(self.starts[:-1])
+
+    def scaled(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the scores (or references) in millionths."""
+        return _scaled(self.frame[name].to_numpy())
+
+    def blocks(
+        self, relapses: RelapseArrays, n_visits: int
+    ) -> Iterator[tuple[MeasuredVisits, RelapseArrays]]:
+        """Yield the patients, with their relapses, in blocks of about so many visits: memory is used again."""
+        relapse_starts, onset, over = relapses
+        last = len(self.starts) - 1
+        p = 0
+        while p < last or p == 0:
+            goal = self.starts[p] + n_visits
+            q = min(max(int(np.searchsorted(self.starts, goal, side="right")) - 1, p + 1), last)
+            a, b = self.starts[p], self.starts[q]
+            r, r_end = relapse_starts[p], relapse_starts[q]
+            yield (
+                MeasuredVisits(
+                    frame=self.frame[a:b],
+                    starts=self.starts[p : q + 1] - a,
+                    context={name: days[p:q] for name, days in self.context.items()},
+                ),
+                (relapse_starts[p : q + 1] - r, onset[r:r_end], over[r:r_end]),
+            )
+            p = max(q, 1)
+
+
+def visits_key(rule: DisabilityRule) -> tuple[object, ...]:
+    """Return what of a rule decides on its measured visits: rules that agree in it may share them."""
+    baselines = {rule.worsening_baseline_visit, rule.improvement_baseline_visit}
+    needs = frozenset(baselines & {"screening", "rebaseline"})
+    return rule.column, rule.threshold_column, rule.greater_is_worse, rule.same_day, needs
 
 
 def sign_of(rule: DisabilityRule) -> int:
@@ -72,10 +110,12 @@ def measured_visits(
     needed += ["rebaseline_day"] if "rebaseline" in choices else []
     require_columns(function, "visits", visits, needed)
     has = visits.columns
+    own = [rule.column] if rule.threshold_column is None else [rule.column, rule.threshold_column]
+    looked_up = rule.threshold_column is not None
     frame = visits.select(
         pl.col("patient_id").cast(pl.String),
-        pl.col("visit_day").cast(pl.Int64),
-        pl.col(rule.column).cast(pl.Float64).alias("value"),
+        _days("visits", visits, "visit_day"),
+        *(pl.col(c).cast(pl.Float64).alias(name) for c, name in zip(own, _SCORES, strict=False)),
         (
             pl.col("row").cast(pl.Int64) if "row" in has else pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
         ).alias("row"),
@@ -86,35 +126,36 @@ def measured_visits(
         (pl.col("visit_type").eq_missing("screening") if "visit_type" in has else pl.lit(False)).alias(
             "is_screening"
         ),
-        pl.col(rule.threshold_column or rule.column).cast(pl.Float64).alias("reference"),
-        *(pl.col(name).cast(pl.Int64) for name in _CONTEXT if name in has),
-    ).filter(
-        pl.all_horizontal(pl.col("value", "reference").is_not_nan().fill_null(False))
-    )  # the measure was not taken
-    for name in ("patient_id", "visit_day"):
-        _refuse(frame, pl.col(name).is_null(), f"`visits.{name}` must not be missing")
-    _refuse(frame, pl.col("value").abs() > _LIMIT, f"`visits.{rule.column}` must lie within ±{_LIMIT}")
+        *(_days("visits", visits, name) for name in _CONTEXT if name in has),
+    )
+    taken = pl.all_horizontal(pl.col(_SCORES[: len(own)]).is_not_nan().fill_null(False))
+    if not frame.select(taken.all()).item():  # the measure was not taken
+        frame = frame.filter(taken)
     _refuse(
         frame,
-        pl.col("reference").abs() > _LIMIT,
-        f"`visits.{rule.threshold_column}` must lie within ±{_LIMIT}",
+        {
+            f"`visits.{name}` must not be missing": pl.col(name).is_null()
+            for name in ("patient_id", "visit_day")
+        }
+        | {
+            f"`visits.{c}` must lie within ±{_LIMIT}": pl.col(name).abs() > _LIMIT
+            for c, name in (*zip(own, _SCORES, strict=False), ("visit_day", "visit_day"))
+        },
     )
-    _refuse(frame, pl.col("visit_day").abs() > _LIMIT, f"`visits.visit_day` must lie within ±{_LIMIT}")
-    frame = _one_per_day(frame, rule)
-    starts = _starts(frame["patient_id"])
-    reference = None if rule.threshold_column is None else _scaled(frame["reference"].to_numpy())
+    frame, starts = _one_per_day(frame, rule)
+    if threshold is not None:
+        needs = _needs(threshold, frame["reference" if looked_up else "value"].to_numpy())
+        frame = frame.with_columns(pl.Series("need", needs))
     return MeasuredVisits(
         frame=frame,
         starts=starts,
-        scaled=_scaled(frame["value"].to_numpy()),
-        reference=reference,
-        need=None if threshold is None else _needs(threshold, frame["reference"].to_numpy()),
         context={name: _per_patient(frame, name, starts) for name in _CONTEXT if name in has},
     )
 
 
 def _scaled(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    return np.rint(values * SCALE).astype(np.int64)
+    scaled = values * SCALE
+    return np.rint(scaled, out=scaled).astype(np.int64)
 
 
 def _needs(threshold: Threshold, values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -193,7 +234,7 @@ def first_days(measured: MeasuredVisits, rule: DisabilityRule) -> npt.NDArray[np
 
 def relapse_arrays(
     relapses: pl.DataFrame | None, patients: pl.Series, rule: DisabilityRule, *, function: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> RelapseArrays:
     """Return where each patient's relapses start, their onsets, and the days on which they are over.
 
     Raises
@@ -206,61 +247,111 @@ def relapse_arrays(
         return np.zeros(len(patients) + 1, dtype=np.int64), none, none.copy()
     require_columns(function, "relapses", relapses, ["patient_id", "onset_day"])
     has_end = rule.relapse_distance_from == "end" and "end_day" in relapses.columns
-    onset, end = pl.col("onset_day").cast(pl.Int64), pl.col("end_day").cast(pl.Int64)
+    onset = _days("relapses", relapses, "onset_day")
+    # a relapse without an end, or with one before its onset, counts from the onset
+    over = pl.max_horizontal(onset, _days("relapses", relapses, "end_day")) if has_end else onset
     frame = relapses.select(
         pl.col("patient_id").cast(pl.String),
         onset,
-        # a relapse without an end, or with one before its onset, counts from the onset
-        (pl.max_horizontal(onset, end.fill_null(onset)) if has_end else onset).alias("over_day"),
+        over.alias("over_day"),
         (pl.col("row") if "row" in relapses.columns else pl.int_range(1, pl.len() + 1)).alias("row"),
     )
-    for name in ("patient_id", "onset_day"):
-        _refuse(frame, pl.col(name).is_null(), f"`relapses.{name}` must not be missing")
-    _refuse(frame, pl.col("onset_day").abs() > _LIMIT, f"`relapses.onset_day` must lie within ±{_LIMIT}")
+    _refuse(
+        frame,
+        {
+            f"`relapses.{name}` must not be missing": pl.col(name).is_null()
+            for name in ("patient_id", "onset_day")
+        }
+        | {f"`relapses.onset_day` must lie within ±{_LIMIT}": pl.col("onset_day").abs() > _LIMIT},
+    )
+    # each run of rows of one patient is looked up once
+    begins = _starts(frame["patient_id"])
     known = pl.DataFrame({"patient_id": patients, "p": np.arange(len(patients), dtype=np.int64)})
-    frame = frame.join(known, on="patient_id", how="inner").sort("p", "onset_day", "over_day")
-    counts = np.bincount(frame["p"].to_numpy(), minlength=len(patients))
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return starts, as_kernel_array(frame["onset_day"], np.int64), as_kernel_array(frame["over_day"], np.int64)
+    runs = frame.select(pl.col("patient_id").gather(begins[:-1]))
+    place = runs.join(known, on="patient_id", how="left", maintain_order="left")["p"].fill_null(-1).to_numpy()
+    who = np.repeat(place, np.diff(begins))
+    onsets, overs = (as_kernel_array(frame[name], np.int64) for name in ("onset_day", "over_day"))
+    key = who * _SPAN + onsets
+    if (who < 0).any() or (np.diff(key) < 0).any() or has_end:
+        order = np.lexsort((overs, key))
+        order = order[who[order] >= 0]
+        who, onsets, overs = who[order], onsets[order], overs[order]
+    starts = np.searchsorted(who, np.arange(len(patients) + 1))
+    return starts.astype(np.int64), onsets, overs
 
 
-def _refuse(frame: pl.DataFrame, is_wrong: pl.Expr, what: str) -> None:
-    """Raise a TableError that counts the rows that are wrong and names the first."""
-    rows = frame.filter(is_wrong)["row"].to_list()
-    if rows:
+def _days(table: str, frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column of whole days.
+
+    Raises
+    ------
+    TableError
+        It holds something else: dates are made into days on reading.
+    """
+    kind = frame[name].dtype
+    is_whole = kind.is_integer() or kind == pl.Null
+    if kind.is_float():
+        is_whole = frame.select((pl.col(name) == pl.col(name).round()).all()).item()
+    if not is_whole:
         raise TableError(
-            f"{what}; {len(rows)} of {len(frame)} rows do not comply, the first is row {min(rows)}."
+            f"`{table}.{name}` must hold whole days, and is {kind}. Count dates in days from one day on first: "
+            "read_study and make_study do."
         )
+    return pl.col(name).cast(pl.Int64)
 
 
-def _one_per_day(frame: pl.DataFrame, rule: DisabilityRule) -> pl.DataFrame:
-    """Return the visits by patient and day, one for each; sorts and thins out only where needed."""
+def _refuse(frame: pl.DataFrame, wrong: dict[str, pl.Expr]) -> None:
+    """Raise a TableError that says what is wrong, counts the rows and names the first."""
+    flags = frame.select(is_wrong.any().alias(what) for what, is_wrong in wrong.items()).row(0)
+    for (what, is_wrong), is_found in zip(wrong.items(), flags, strict=True):
+        if is_found:
+            rows = frame.filter(is_wrong)["row"].to_list()
+            raise TableError(
+                f"{what}; {len(rows)} of {len(frame)} rows do not comply, the first is row {min(rows)}."
+            )
+
+
+def _one_per_day(frame: pl.DataFrame, rule: DisabilityRule) -> tuple[pl.DataFrame, npt.NDArray[np.int64]]:
+    """Return the visits by patient and day, one for each, and where patients start; sorts only where needed."""
     key = ["patient_id", "visit_day"]
-    same = pl.col("patient_id") == pl.col("patient_id").shift(1)
-    later = pl.col("visit_day") > pl.col("visit_day").shift(1)
-    if not frame["patient_id"].is_sorted() or not frame.select((later | ~same).all()).item():
-        frame = frame.sort(*key, "row")
-    repeats = frame.filter(same & ~later)
-    if not len(repeats):
-        return frame
-    if rule.same_day == "error":
+    starts = _starts(frame["patient_id"])
+    if _is_in_order(frame, starts):
+        return frame, starts
+    frame = frame.sort(*key, "row")
+    again = (pl.col("patient_id") == pl.col("patient_id").shift(1)) & (
+        pl.col("visit_day") == pl.col("visit_day").shift(1)
+    )
+    repeats = frame.filter(again)["row"]
+    if len(repeats) and rule.same_day == "error":
         raise TableError(
             f"{len(repeats)} of {len(frame)} visits with {rule.column} fall on a day on which the patient already "
-            f"has one, the first is row {min(repeats['row'].to_list())}. Correct the table, or choose "
+            f"has one, the first is row {min(repeats.to_list())}. Correct the table, or choose "
             'same_day = "last_row" or "worst" in the rule.'
         )
-    if rule.same_day == "worst":
+    if len(repeats) and rule.same_day == "worst":
         frame = frame.sort(
             *key, sign_of(rule) * pl.col("value"), "can_confirm", -pl.col("row"), maintain_order=True
         )
-    return frame.unique(key, keep="last", maintain_order=True)
+    if len(repeats):
+        frame = frame.unique(key, keep="last", maintain_order=True)
+    return frame, _starts(frame["patient_id"])
+
+
+def _is_in_order(frame: pl.DataFrame, starts: npt.NDArray[np.int64]) -> bool:
+    """Tell whether each patient has one run of rows, patients are in order, and days rise strictly."""
+    if not frame["patient_id"].gather(starts[:-1]).is_sorted():  # neighbours differ: no patient comes twice
+        return False
+    day = frame["visit_day"]
+    falls = (day[1:] <= day[:-1]).to_numpy().copy()
+    falls[starts[1:-1] - 1] = False  # from one patient to the next
+    return not falls.any()
 
 
 def _starts(patient_id: pl.Series) -> npt.NDArray[np.int64]:
     if not len(patient_id):
         return np.zeros(1, dtype=np.int64)
-    is_new = (patient_id != patient_id.shift(1)).fill_null(True).to_numpy()
-    return np.concatenate([np.flatnonzero(is_new), [len(patient_id)]]).astype(np.int64)
+    is_new = (patient_id[1:] != patient_id[:-1]).to_numpy()
+    return np.concatenate([[0], np.flatnonzero(is_new) + 1, [len(patient_id)]]).astype(np.int64)
 
 
 def _per_patient(frame: pl.DataFrame, name: str, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -190,7 +190,7 @@ def _size(value: Any) -> int:
     if isinstance(value, np.ndarray):
         return int(value.nbytes)
     if isinstance(value, MeasuredVisits):
-        return int(value.frame.estimated_size()) + value.scaled.nbytes
+        return int(value.frame.estimated_size())
     return sum(_size(part) for part in value) if isinstance(value, tuple) else 0
 
 
