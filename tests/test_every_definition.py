@@ -133,7 +133,12 @@ def test_the_page_of_a_new_kind_of_endpoint(studies: dict[str, Any], id: str, tm
     write_report(analyse(studies["relapsing"], id), tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     expected = {
-        "kappos2020": ["disability by EDSS, walk or hands", "(PIRA)", "recalled from memory", "any event"],
+        "kappos2020": [
+            "progression of EDSS, walk or hands independent",
+            "(PIRA)",
+            "recalled from memory",
+            "any event",
+        ],
         "neda4": [
             "loss of brain volume",
             "more than 0.4 % a year",

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ahsct.definitions import BrainVolumeRule, list_norms, load_norm
+from ahsct.definitions import BrainVolumeRule, healthy_at, list_norms, load_norm
 from ahsct.estimates.brain_volume import brain_volume_change, fit_exponential
-from ahsct.definitions import healthy_at
 from ahsct.estimates.healthy_ageing import late_slopes, longest_followed_beside_norms
 from ahsct.vocabulary import PATIENT_VALUES, RESULTS, empty, from_rows
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ahsct.errors import TableError
 from ahsct.estimates import kaplan_meier, milestone, turnbull
-from ahsct.estimates.turnbull import npmle
+from ahsct.estimates.turnbull import _extrapolated, npmle
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -124,3 +124,9 @@ def test_what_it_cannot_take_is_refused(change: dict[str, object], word: str) ->
 
 def test_no_patients_no_curve() -> None:
     assert turnbull(frame([], [])).is_empty()
+
+
+def test_steps_that_do_not_turn_are_followed_without_overflow() -> None:
+    """Two steps of equal length (1/8, then 1/8) leave nothing to extrapolate: the second is the answer."""
+    zero, one, two = (np.array([[0.5 + step, 0.5 - step]]) for step in (0.0, 0.125, 0.25))
+    assert _extrapolated(zero, one, two).tolist() == [[0.75, 0.25]]

@@ -123,20 +123,27 @@ def test_a_norm_moves_the_limit_with_age_and_is_never_extrapolated(build: Any) -
 
     Each loses 0.60 % in 365 days (0.6004 a year) and 1.2 % in 730. The middle of the first interval lies on day
     362.5, 0.99 years after time zero. y is 44.1 on day 0, so 45.09 there: limit 0.5223, an event. m is 50.0, so
-    50.99: limit 0.6698, none; on day 545, in the middle of the second interval, 51.49: 0.6823, none. o is 30,
-    outside of the published ages; u has no known age.
+    50.99: limit 0.6698, none; on day 545, in the middle of the second interval, 51.49: 0.6823, none. k is 47.1, so
+    48.09: limit 0.5973, an event (at the end of the interval, 48.59, the limit would be 0.6098). o is 30, outside of
+    the published ages; u has no known age.
     """
     loses = [(180, 0.0, 180), (545, -0.6, 180), (910, -1.2, 180)]
     made = study(
         build,
-        {"y": loses, "m": loses, "o": loses, "u": loses},
+        {"y": loses, "m": loses, "k": loses, "o": loses, "u": loses},
         patients=pl.DataFrame(
-            {"patient_id": ["y", "m", "o", "u"], "age_at_index_years": [44.1, 50.0, 30.0, None]}
+            {"patient_id": list("ymkou"), "age_at_index_years": [44.1, 50.0, 47.1, 30.0, None]}
         ),
     )
     norm = definition(build, criterion="age_norm", norm="healthy_siena_2018")
     outside = "no comparable brain volume 365 days or more after the re-baseline at an age within the norm"
-    assert rows(made, norm) == {"y": (180, 545, True), "m": (910, 910, False), "o": outside, "u": outside}
+    assert rows(made, norm) == {
+        "y": (180, 545, True),
+        "m": (910, 910, False),
+        "k": (180, 545, True),
+        "o": outside,
+        "u": outside,
+    }
 
 
 def test_volumes_in_ml_compare_within_one_software(build: Any) -> None:
@@ -162,6 +169,12 @@ def test_percentages_without_a_common_reference_are_not_compared(build: Any) -> 
     assert found == {"a": (545, 910, True), "p": TOO_FEW, "q": TOO_FEW}
 
 
+def test_a_volume_that_cannot_be_judged_is_no_assessment(build: Any) -> None:
+    """The volume of day 1200 refers to nothing, so the patient is known to be free of loss up to day 910 only."""
+    stops = [(180, 0.0, 180), (545, -0.1, 180), (910, -0.2, 180), (1200, -0.3, None)]
+    assert rows(study(build, {"a": stops}), definition(build)) == {"a": (910, 910, False)}
+
+
 def test_in_neda4_a_patient_with_too_few_volumes_leaves_with_and_without_an_event(build: Any) -> None:
     """Of a, b, d, f: relapses in b (day 300) and d (day 300); d has one volume. x died on day 60 and stays."""
     made = study(
@@ -176,7 +189,7 @@ def test_in_neda4_a_patient_with_too_few_volumes_leaves_with_and_without_an_even
     )
     assert rows(made, definition(build, "relapse", "brain_volume_loss")) == {
         "a": (545, 910, True),
-        "b": (0, 300, True),  # no volume was judged before day 300
+        "b": (180, 300, True),
         "d": TOO_FEW,
         "f": (910, 910, False),
         "x": (0, 60, True),

@@ -107,6 +107,33 @@ def test_events_of_the_combination_name_their_rows_and_confirmation(build: Any) 
     )  # fmt: skip
 
 
+def test_all_share_the_last_baseline_visit_at_which_all_were_taken(build: Any) -> None:
+    """Day -100: EDSS 2.0 and walk 5.0; day -60: EDSS 3.0 alone. From 2.0 on, 3.0 is worse; from 3.0 on, it is not.
+
+    So with one baseline visit for both, the first visit after the transplant at 3.0 is an onset; with a baseline each,
+    the EDSS counts from day -60, and nothing happens.
+    """
+    visits = build.rows(
+        "patient_id visit_day edss t25fw_s",
+        ("a", -100, 2.0, 5.0), ("a", -60, 3.0, None), ("a", 200, 3.0, 5.0), ("a", 400, 3.0, 5.0), ("a", 600, 3.0, 5.0),
+    )  # fmt: skip
+    made = build.study(visits=visits)
+    one = definition(build, confirmed_by="any_measure")
+    assert rows(made, one) == {"a": (0, 200, True)}  # last seen free on day -100, before time zero
+    each = definition(build, confirmed_by="any_measure", assessed_when="any_measured")
+    assert rows(made, each) == {"a": (600, 600, False)}
+    events = derive_outcomes(made, each).events
+    assert events.filter(pl.col("measure") == "edss_plus").is_empty()
+
+
+def test_with_any_measure_counting_starts_at_the_earliest_baseline(build: Any) -> None:
+    """Baselines at the first visit: EDSS on day -60, the walk on day 200, where the EDSS is already worse."""
+    courses: Courses = {"a": ([3.0, 4.0, 4.0, 4.0, 4.0], [None, 5.0, 5.0, 5.0, 5.0])}
+    first = {"worsening_baseline_visit": "first", "improvement_baseline_visit": "first"}
+    asked = definition(build, edss=first, confirmed_by="any_measure", assessed_when="any_measured")
+    assert rows(study(build, courses), asked) == {"a": (0, 200, True)}
+
+
 def test_labels_of_the_combination(build: Any) -> None:
     """A relapse on day 350 makes what a and b have on day 400 RAW; b's own walk on day 600 is PIRA."""
     relapses = build.rows("patient_id onset_day", ("a", 350), ("b", 350))
@@ -182,7 +209,8 @@ def test_an_own_measure_is_a_component_like_any_other(build: Any) -> None:
         ({"id": "edss"}, "id of its own"),
         ({"confirmed_by": "any_measure", "walk": {"confirmation_periods_days": [84]}}, "differs from edss"),
         ({"walk": {"unconfirmed_at_end": "event"}}, "differs from edss in unconfirmed_at_end"),
-        ({"confirmed_by": "any_measure", "edss": {"worsening_baseline_scheme": "roving"}}, "a moved baseline"),
+        ({"confirmed_by": "any_measure", "edss": {"worsening_baseline_scheme": "roving"}}, "worsening_baseline_scheme of edss speaks"),
+        ({"confirmed_by": "any_measure", "edss": {"confirmed_by": "monotonic"}}, "confirmed_by of edss speaks of one"),
         ({"components": ("edss_plus_improvement",)}, "Did you mean"),
     ],
 )  # fmt: skip

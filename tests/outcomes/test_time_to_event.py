@@ -92,6 +92,24 @@ def test_a_gap_between_assessments_ends_follow_up(build: Any) -> None:
         assert (row["time_day"], row["is_evaluable"], row["censor_reason"]) == expected, rule
 
 
+def test_an_unscheduled_visit_may_find_an_event_without_lengthening_follow_up(build: Any) -> None:
+    """a: scheduled visits on days 200 and 600, one for a relapse on 700; b the same, worse from 700 on."""
+    visits = build.visits(
+        *[(p, day, edss) for p, last in (("a", 3.0), ("b", 4.0)) for day, edss in ((200, 3.0), (600, 3.0), (700, last))],
+        baseline="ab",
+    ).with_columns(visit_type=pl.when(pl.col("visit_day") == 700).then(pl.lit("relapse")).otherwise(pl.lit("scheduled")))  # fmt: skip
+    study = build.study(patients=build.rows("patient_id", ("a",), ("b",)), visits=visits)
+    events = build.events(build.worsening("b", 700, 600))
+    for scheduled_only, time in ((False, 700), (True, 600)):
+        definition = build.definition(
+            "edss_worsening", missing={"rule": "censor_at_last_complete", "scheduled_only": scheduled_only}
+        )
+        table = derive_time_to_event(study, events, endpoint="e", definition=definition).filter(
+            pl.col("component") == "composite"
+        )
+        assert table.select("time_day", "is_event").rows() == [(time, False), (700, True)]
+
+
 def test_imputation_is_refused(build: Any) -> None:
     definition = build.definition("relapse", missing={"rule": "impute"})
     with pytest.raises(DefinitionError, match="not imputed"):

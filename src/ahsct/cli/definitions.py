@@ -16,8 +16,8 @@ def list_all() -> None:
 
     for id in list_definitions():
         definition = load_definition(id)
-        typer.echo(f"{id:12} {definition.title}")
-        typer.echo(f"{'':12} {definition.source.citation}; seen: {definition.source.seen}")
+        typer.echo(f"{id:14} {definition.title}")
+        typer.echo(f"{'':14} {definition.source.citation}; seen: {definition.source.seen}")
 
 
 @app.command()

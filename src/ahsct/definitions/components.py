@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import polars as pl
 
@@ -22,6 +22,26 @@ _ENDINGS: Mapping[str, tuple[_Direction, _Label | None]] = {
     "improvement": ("improvement", None),
     "pira": ("worsening", "PIRA"),
     "raw": ("worsening", "RAW"),
+}
+
+# what rules that may confirm one another must say, because it has no meaning for several measures together
+_OF_ONE_MEASURE: dict[str, object] = {
+    "worsening_baseline_scheme": "fixed",
+    "relapse_rebaseline": "none",
+    "skip_local_extrema": "none",
+    "threshold_column": None,
+    "confirmed_by": "threshold",
+    "persistence_days": 0,
+}
+# fields in which they need not agree
+_MAY_DIFFER = {
+    "measure",
+    "custom_column",
+    "custom_worsens",
+    "worsening_threshold",
+    "improvement_threshold",
+    "improvement_baseline_visit",
+    "improvement_baseline_scheme",
 }
 
 
@@ -147,6 +167,47 @@ def component_names(
                 name=name, kind="disability", measure=measure, direction=direction, label=label
             )
     return known
+
+
+def check_combined(combined: Iterable[CombinedRule], rules: Mapping[str, DisabilityRule]) -> None:
+    """Raise a DefinitionError where combined rules have no id of their own or cannot be carried out.
+
+    `rules` are the disability rules by measure.
+    """
+    ids: list[str] = []
+    for rule in combined:
+        if rule.id in (*rules, *ids):
+            raise DefinitionError(
+                f"a combined rule needs an id of its own, not {rule.id!r}: there are measures {list(rules)} and "
+                f"combined rules {ids}."
+            )
+        ids.append(rule.id)
+        for measure in rule.measures:
+            if measure not in rules:
+                raise DefinitionError(
+                    f"combined rule {rule.id!r} names {measure!r}, but there is no disability rule for it, "
+                    f"only for {list(rules)}.{did_you_mean(measure, rules)}"
+                )
+        _check_alike(rule, [asdict(rules[measure]) for measure in rule.measures])
+
+
+def _check_alike(combined: CombinedRule, rules: list[dict[str, Any]]) -> None:
+    """Refuse rules that differ where they must agree, or that speak of one measure alone."""
+    first, *others = rules
+    shared = [name for name in first if name not in _MAY_DIFFER]
+    if combined.confirmed_by == "same_measure":
+        shared = ["unconfirmed_at_end", "death_before_confirmation"]
+    elif unfit := [name for name, value in _OF_ONE_MEASURE.items() if first[name] != value]:
+        raise DefinitionError(
+            f'combined rule {combined.id!r}: confirmed_by = "any_measure" asks whether any measure is worse than '
+            f"its fixed baseline by its threshold; {', '.join(unfit)} of {first['measure']} speaks of one measure."
+        )
+    for other in others:
+        if differ := [name for name in shared if first[name] != other[name]]:
+            raise DefinitionError(
+                f"combined rule {combined.id!r}, confirmed_by = {combined.confirmed_by!r}: its rules must agree; "
+                f"{other['measure']} differs from {first['measure']} in {', '.join(differ)}."
+            )
 
 
 def is_reported(component: ComponentSpec, rule: DisabilityRule) -> bool:

@@ -102,6 +102,9 @@ class MissingAssessments:
     no longer than their last contact), and later events do not count. Missing: patients without an
     event leave at that assessment while later events count, which is too pessimistic wherever one
     component is followed longer than another.
+
+    `scheduled_only`: visits of type `unscheduled` or `relapse` find events but do not lengthen the
+    follow-up, because patients who are well do not come to them.
     """
 
     rule: Literal["censor_at_last_complete", "interval", "not_evaluable", "impute"] = (
@@ -109,6 +112,7 @@ class MissingAssessments:
     )
     max_gap_days: int | None = None
     covers_days: int | None = None
+    scheduled_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

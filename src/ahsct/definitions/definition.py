@@ -11,6 +11,7 @@ from ahsct.definitions.components import (
     BrainVolumeLossRule,
     CombinedRule,
     ComponentSpec,
+    check_combined,
     component_names,
     is_reported,
 )
@@ -26,17 +27,6 @@ from ahsct.definitions.rules import (
 )
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
-
-# fields in which rules that may confirm one another need not agree
-_MAY_DIFFER = {
-    "measure",
-    "custom_column",
-    "custom_worsens",
-    "worsening_threshold",
-    "improvement_threshold",
-    "improvement_baseline_visit",
-    "improvement_baseline_scheme",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +188,7 @@ class Definition:
                     f"disability rule {rule.measure!r} takes its baseline at the re-baseline, but there is no "
                     "[rebaseline.clinical]. Add it, or choose another baseline visit."
                 )
-        self._check_combined(measures)
+        check_combined(self.combined, {rule.measure: rule for rule in self.disability})
         if self.brain_volume_loss is not None and self.rebaseline.mri is None:
             raise DefinitionError(
                 "brain_volume_loss counts from the re-baseline alone, but there is no [rebaseline.mri]. Add it."
@@ -217,7 +207,7 @@ class Definition:
                 self._check_reported(endpoint, known[component])
 
     def _check_reported(self, endpoint: Endpoint, component: ComponentSpec) -> None:
-        if component.kind != "disability" or component.measure is None:
+        if component.measure is None:
             return
         combined = self.combined_rule(component.measure)
         for measure in combined.measures if combined else (component.measure,):
@@ -227,39 +217,6 @@ class Definition:
                     f"endpoint {endpoint.id!r} has component {component.name!r}, but the disability rule "
                     f"{measure!r} reports events = {rule.events!r} of event_kind = {rule.event_kind!r}, which may "
                     'leave it out. Use events = "all", or the event_kind of the component.'
-                )
-
-    def _check_combined(self, measures: list[str]) -> None:
-        ids = [rule.id for rule in self.combined]
-        if len({*ids, *measures}) < len(ids) + len(measures):
-            raise DefinitionError(
-                f"a combined rule needs an id of its own: {ids} beside measures {measures}."
-            )
-        for rule in self.combined:
-            for measure in rule.measures:
-                if measure not in measures:
-                    raise DefinitionError(
-                        f"combined rule {rule.id!r} names {measure!r}, but there is no disability rule for it, "
-                        f"only for {measures}.{did_you_mean(measure, measures)}"
-                    )
-            self._check_alike(rule)
-
-    def _check_alike(self, combined: CombinedRule) -> None:
-        """Refuse cross-confirmation between rules that differ in more than the threshold."""
-        first, *others = (asdict(self.disability_rule(measure)) for measure in combined.measures)
-        shared = [name for name in first if name not in _MAY_DIFFER]
-        if combined.confirmed_by == "same_measure":
-            shared = ["unconfirmed_at_end", "death_before_confirmation"]
-        elif first["worsening_baseline_scheme"] != "fixed" or first["relapse_rebaseline"] != "none":
-            raise DefinitionError(
-                f'combined rule {combined.id!r}: confirmed_by = "any_measure" needs worsening_baseline_scheme = '
-                '"fixed" and relapse_rebaseline = "none": a moved baseline belongs to one measure.'
-            )
-        for other in others:
-            if differ := [name for name in shared if first[name] != other[name]]:
-                raise DefinitionError(
-                    f"combined rule {combined.id!r}, confirmed_by = {combined.confirmed_by!r}: its rules must agree; "
-                    f"{other['measure']} differs from {first['measure']} in {', '.join(differ)}."
                 )
 
     def _check_estimands(self, endpoint: Endpoint) -> None:

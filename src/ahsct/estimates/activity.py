@@ -184,7 +184,7 @@ def disability_rows(arm: Arm) -> list[pl.DataFrame]:
     rows = []
     for rule in arm.definition.disability:
         term = f"{rule.measure}_worsening"
-        watched = set(arm.survivors) & _evaluable(arm, term, rule.measure)
+        watched = set(arm.survivors) & _evaluable(arm, term, rule.column)
         first = (
             of(arm.events, watched)
             .filter(

@@ -46,10 +46,14 @@ def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -
 
 def _own_rule(definition: Definition) -> str | None:
     """Return the rule for unconfirmed changes, where the primary endpoint counts changes of disability."""
-    components = definition.endpoint(definition.primary_endpoint).components
-    rules = {
-        rule.unconfirmed_at_end for rule in definition.disability if f"{rule.measure}_worsening" in components
-    }
+    rules = set()
+    for name in definition.endpoint(definition.primary_endpoint).components:
+        component = definition.components[name]
+        if component.measure is None or component.direction != "worsening":
+            continue
+        combined = definition.combined_rule(component.measure)
+        measures = combined.measures if combined else (component.measure,)
+        rules |= {definition.disability_rule(measure).unconfirmed_at_end for measure in measures}
     return rules.pop() if len(rules) == 1 else None
 
 

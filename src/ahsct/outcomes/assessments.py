@@ -8,7 +8,14 @@ from typing import Literal, NamedTuple, TypeVar, get_args
 
 import polars as pl
 
-from ahsct.definitions import CombinedRule, ComponentSpec, Definition, DisabilityRule, RebaselineWindow
+from ahsct.definitions import (
+    BRAIN_VOLUME_LOSS,
+    CombinedRule,
+    ComponentSpec,
+    Definition,
+    DisabilityRule,
+    RebaselineWindow,
+)
 from ahsct.outcomes.brain_volume_loss import judge_volumes
 from ahsct.outcomes.combined import as_one_rule, combined_visits
 from ahsct.outcomes.disability import baselines
@@ -60,7 +67,8 @@ T = TypeVar("T")
 class Assessment(NamedTuple):
     """How one component was assessed.
 
-    `days` [days from time zero, > 0]: `patient_id`, `day`, sorted; empty for what is known continuously.
+    `days` [days from time zero, > 0]: `patient_id`, `day`, `is_scheduled` (not known to be otherwise),
+    sorted; empty for what is known continuously.
     `lacking`: `patient_id`, `reason`, `since` of those in whom it cannot be evaluated: since "baseline" for
     what was unknown from the start, "rebaseline" or "follow_up" for an assessment that never came.
     `study_lacks`: why nobody can.
@@ -227,25 +235,30 @@ def rebaseline_column(component: ComponentSpec) -> str:
 
 def _assessed_days(context: Context, component: ComponentSpec) -> pl.DataFrame:
     if component.kind in CONTINUOUS:
-        return pl.DataFrame(schema={"patient_id": pl.String(), "day": pl.Int64()})
+        return pl.DataFrame(
+            schema={"patient_id": pl.String(), "day": pl.Int64(), "is_scheduled": pl.Boolean()}
+        )
+    is_scheduled = pl.lit(True)
     since_zero = pl.col("day")
     if component.kind == "mri_activity":
         table = context.scans.filter(pl.col("is_counted") & (pl.col("status") != "not_assessed"))
         since_zero = pl.col("scan_day") - pl.col("time_zero_day")
     elif component.kind == "brain_volume_loss":
         assert context.volumes is not None
-        table = context.volumes.filter(
-            pl.col("is_loss").is_not_null() & (pl.col("day") > pl.col("rebaseline_day"))
-        )
+        # the re-baseline volume is free of loss since itself
+        table = context.volumes.filter(pl.col("is_loss").is_not_null())
     else:
         rule = disability_of(component, context.definition)
         visits = context.visits_with(rule.measure)
         table = visits.drop_nulls(rule.column) if rule.column in visits.columns else visits.clear()
         since_zero = pl.col("visit_day") - pl.col("time_zero_day")
+        if "visit_type" in table.columns:
+            is_scheduled = ~pl.col("visit_type").is_in(["unscheduled", "relapse"]).fill_null(False)
     return (
-        table.select("patient_id", since_zero.alias("day"))
+        table.select("patient_id", since_zero.alias("day"), is_scheduled.alias("is_scheduled"))
         .filter(pl.col("day") > 0)
-        .unique()
+        .group_by("patient_id", "day")
+        .agg(pl.col("is_scheduled").any())
         .sort("patient_id", "day")
     )
 
@@ -352,32 +365,37 @@ def _lacking_data(
     if component.kind in CONTINUOUS:
         return reasons
     if component.kind == "brain_volume_loss":
-        reasons.append(_too_few_volumes(context))
-    elif component.kind == "disability":
+        return [*reasons, *_too_few_volumes(context)]
+    if component.kind == "disability":
         rule = disability_of(component, definition)
         visits = context.visits_with(rule.measure)
         if rule.column in visits.columns:
             with_baseline = baselines(visits, rule, relapses=context.known_relapses).filter(
                 (pl.col("direction") == component.direction) & pl.col("baseline_day").is_not_null()
             )
-            is_late = getattr(rule, f"{component.direction}_baseline_visit") == "rebaseline"
+            combined = definition.combined_rule(rule.measure)
+            asked = definition.disability_rule(combined.measures[0]) if combined else rule
+            is_late = getattr(asked, f"{component.direction}_baseline_visit") == "rebaseline"
             since: Since = "rebaseline" if is_late else "baseline"
             reasons.append((f"no baseline {rule.measure}", ~_among(with_baseline), since))
     reasons.append((f"no {_needed_after_zero(component, definition)}", ~_among(days), "follow_up"))
     return reasons
 
 
-def _too_few_volumes(context: Context) -> tuple[str, pl.Expr, Since]:
-    rule, volumes = context.definition.brain_volume_loss, context.volumes
+def _too_few_volumes(context: Context) -> list[tuple[str, pl.Expr, Since]]:
+    definition, volumes = context.definition, context.volumes
+    rule = definition.brain_volume_loss
     assert rule is not None
     assert volumes is not None
     later = volumes.filter(pl.col("is_comparable") & (pl.col("day") > pl.col("rebaseline_day")))
     enough = later.filter(pl.len().over("patient_id") >= rule.min_volumes_n)
-    return (
-        f"fewer than {rule.min_volumes_n} comparable brain volumes after the re-baseline",
-        ~_among(enough),
-        "follow_up",
-    )
+    judged = later.filter(pl.col("is_loss").is_not_null())
+    few = f"fewer than {rule.min_volumes_n} comparable brain volumes after the re-baseline"
+    component = definition.components[BRAIN_VOLUME_LOSS]
+    return [
+        (few, ~_among(enough), "follow_up"),
+        (f"no {_needed_after_zero(component, definition)}", ~_among(judged), "follow_up"),
+    ]
 
 
 def needs_rebaseline(component: ComponentSpec, definition: Definition) -> bool:

@@ -19,10 +19,12 @@ def as_one_rule(combined: CombinedRule, definition: Definition) -> DisabilityRul
     """Return the rule by which the combined measure (0: none is worse, 1: any is) has worsened.
 
     It is that of the first measure but for the threshold: all agree in the rest where one may confirm
-    another.
+    another. There it counts from the day that `combined_visits` gives as `rebaseline_day`.
     """
     step = (ThresholdStep(from_value=0, change=1.0),)
     first = definition.disability_rule(combined.measures[0])
+    if combined.confirmed_by == "any_measure":
+        first = replace(first, worsening_baseline_visit="rebaseline", improvement_baseline_visit="rebaseline")
     return replace(
         first,
         measure=combined.id,  # type: ignore[arg-type]
@@ -42,8 +44,9 @@ def combined_visits(
     The combination is 1 where any measure is worse than its baseline by its own threshold, 0 where all of
     them (or, with `assessed_when = "any_measured"`, any) were taken and none is, and missing otherwise.
     Up to its baseline a measure is not worse. Where all must be measured, all share the baseline visit: one
-    at which all were. The tests of one visit must stand on one day. Under "same_measure" the events come
-    from the measures' own rules, and 0 only says that the visit was an assessment.
+    at which all were; else counting starts at the earliest of their baselines. That day is the combination's
+    `rebaseline_day`. The tests of one visit must stand on one day. Under "same_measure" the events come from
+    the measures' own rules, and 0 only says that the visit was an assessment.
 
     Parameters
     ----------
@@ -57,20 +60,14 @@ def combined_visits(
         ).frame.with_columns(pl.col("value").alias(name))
         for name in taken
     }
-    days = (
-        pl.concat([part.select(*_KEY, "row", "can_confirm", "is_screening") for part in parts.values()])
-        if parts
-        else pl.DataFrame(schema=dict.fromkeys([*_KEY, "row", "can_confirm", "is_screening"], pl.Int64()))
-    )
+    none = pl.DataFrame(schema=dict.fromkeys([*_KEY, "row", "can_confirm"], pl.Int64()))
+    days = pl.concat([none] if not parts else [part.select(none.columns) for part in parts.values()])
     table = (
         days.group_by(*_KEY, maintain_order=True)
-        .agg(
-            pl.col("row").min(),
-            pl.col("can_confirm").all(),
-            pl.when(pl.col("is_screening").any()).then(pl.lit("screening")).alias("visit_type"),
-        )
+        .agg(pl.col("row").min(), pl.col("can_confirm").all())
         .sort(_KEY)
         .cast({"patient_id": pl.String})
+        .join(_visit_types(visits), on=_KEY, how="left", maintain_order="left")
     )
     for name, part in parts.items():
         table = table.join(part.select(*_KEY, name), on=_KEY, how="left", maintain_order="left")
@@ -83,6 +80,9 @@ def combined_visits(
     if rule.confirmed_by == "any_measure":
         common = table.filter(~pl.any_horizontal(is_missing)) if needs_all else table
         table, flags = _with_flags(table, common, taken, relapses, definition)
+        starts = [pl.col(f"_day_{name}") for name in taken] or [pl.lit(None, dtype=pl.Int64)]
+        table = table.with_columns(pl.min_horizontal(starts).alias("rebaseline_day"))
+        context = [*(name for name in context if name != "rebaseline_day"), "rebaseline_day"]
         is_missing = [
             pl.col(flags[name]).is_null() if name in flags else pl.lit(True) for name in rule.measures
         ]
@@ -93,6 +93,18 @@ def combined_visits(
     return table.with_columns(
         pl.when(is_worse.fill_null(False)).then(1.0).when(is_known).then(0.0).alias(rule.id)
     ).select(*_KEY, "row", "can_confirm", "visit_type", *context, rule.id)
+
+
+def _visit_types(visits: pl.DataFrame) -> pl.DataFrame:
+    """Return what kind of visit each day was: the one that says most where it has several rows."""
+    kind = pl.col("visit_type") if "visit_type" in visits.columns else pl.lit(None, dtype=pl.String)
+    known = kind.fill_null("scheduled").alias("visit_type")
+    places = {"screening": 0, "scheduled": 1, "unscheduled": 2, "relapse": 3}
+    return (
+        visits.select(pl.col("patient_id").cast(pl.String), "visit_day", known)
+        .sort(*_KEY, pl.col("visit_type").replace_strict(places, default=1, return_dtype=pl.Int64))
+        .unique(_KEY, keep="first", maintain_order=True)
+    )
 
 
 def _with_flags(

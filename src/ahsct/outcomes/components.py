@@ -62,7 +62,8 @@ def follow_component(
     people = people.with_columns(entry.fill_null(0).alias("entry_day"))
 
     first = _first_events(events, people, component, definition)
-    chain = _unbroken(days, people, endpoint)
+    kept = days.filter("is_scheduled") if endpoint.missing.scheduled_only else days
+    chain = _unbroken(kept, people, endpoint)
     known_until = pl.coalesce("death_day", "last_contact_day")
     until = known_until if component.kind in CONTINUOUS else pl.col("chain_day")
     table = people

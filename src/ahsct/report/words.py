@@ -72,6 +72,11 @@ _ENDINGS = {
     "pira": "{} progression independent of relapse activity (PIRA)",
     "raw": "relapse-associated {} worsening (RAW)",
 }
+_ENDINGS_OF_COMBINED = {
+    "worsening": "confirmed worsening of {}",
+    "pira": "progression of {} independent of relapse activity (PIRA)",
+    "raw": "relapse-associated worsening of {} (RAW)",
+}
 _MISSING = {
     "censor_at_last_complete": (
         "Without an event, follow-up ends at the last day on which every component had been assessed; "
@@ -117,10 +122,12 @@ def component_words(component: str, definition: Definition | None = None) -> str
     if component in _COMPONENTS:
         return _COMPONENTS[component]
     measure, _, ending = component.rpartition("_")
+    combined = definition.combined_rule(measure) if definition is not None else None
+    if combined is not None:
+        return _ENDINGS_OF_COMBINED[ending].format(combined.label)
     if ending not in _ENDINGS:
         return words(component)
-    combined = definition.combined_rule(measure) if definition is not None else None
-    return _ENDINGS[ending].format(combined.label if combined else MEASURES.get(measure, words(measure)))
+    return _ENDINGS[ending].format(MEASURES.get(measure, words(measure)))
 
 
 def incidence_words(term: str | None, definition: Definition | None = None) -> str:
@@ -174,6 +181,8 @@ def missing_words(endpoint: Endpoint) -> str:
             " A patient in whom one component cannot be evaluated leaves, with or without an event of another; "
             "a death that counts stays."
         )
+    if rule.scheduled_only:
+        gap += " Unscheduled visits find events but do not lengthen the follow-up."
     return _MISSING[rule.rule] + gap
 
 

@@ -19,6 +19,9 @@ WITHOUT = {
     "relapse": "No relapse",
     "mri_activity": "No MRI activity",
     "edss_worsening": "No EDSS worsening",
+    "edss_pira": "No EDSS worsening apart from relapses (PIRA)",
+    "edss_raw": "No relapse-associated EDSS worsening (RAW)",
+    "brain_volume_loss": "No loss of brain volume",
     "death": "Alive",
     "composite": "None of them",
 }

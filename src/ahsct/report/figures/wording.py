@@ -70,7 +70,9 @@ def spoken(name: str) -> str:
     ('EDSS worsening', 'MRI activity')
     """
     words = name.replace("_", " ").split(" ")
-    return " ".join(word.upper() if word in {"edss", "mri", "dmt"} else word for word in words)
+    return " ".join(
+        word.upper() if word in {"edss", "mri", "dmt", "pira", "raw", "sdmt"} else word for word in words
+    )
 
 
 def short(name: str, most: int = 9) -> str:
