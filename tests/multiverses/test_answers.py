@@ -9,7 +9,7 @@ import pytest
 from ahsct import load_example, multiverse
 from ahsct.definitions import DisabilityRule, Grid, list_grids, load_grid
 from ahsct.estimates import kaplan_meier, milestone
-from ahsct.outcomes import derive_outcomes, many
+from ahsct.outcomes import derive_outcomes, many, shared_tables
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 NUMBERS = [
@@ -70,7 +70,7 @@ def test_answers_do_not_depend_on_what_is_stacked_or_shared(trial, monkeypatch: 
         many.Question(point.definition, grid.endpoint, point.estimand) for point in grid.points(0, 54)
     ]
     lots = dict(many.settle_many(trial, questions))
-    monkeypatch.setattr(many, "_MOST_BYTES", 0)
+    monkeypatch.setattr(shared_tables, "MOST_BYTES", 0)
     few = dict(many.settle_many(trial, questions, rows_at_once=50))
     assert len(few) == len(lots) == len(questions)
     assert all(rows.equals(lots[place]) for place, rows in few.items())
