@@ -10,6 +10,7 @@ from ahsct.definitions import (
     Excluded,
     GridMark,
     Together,
+    definition_text,
     list_grids,
     load_definition,
     load_grid,
@@ -130,6 +131,19 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     grid = load_grid(tmp_path / "mine.toml")
     assert [point.definition.mri.min_lesions_n for point in grid.points()] == [1, 2]
     assert load_grid(grid) is grid
+
+
+def test_a_base_of_ones_own_stands_beside_the_grid_and_its_place_does_not_matter(tmp_path: Path) -> None:
+    text = definition_text("atkins2016").replace('id = "atkins2016"', 'id = "ours"', 1)
+    hashes = set()
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ours.toml").write_text(text)
+        (tmp_path / name / "mine.toml").write_text(TOML.replace('base = "atkins2016"', 'base = "ours.toml"'))
+        grid = load_grid(tmp_path / name / "mine.toml")
+        assert grid.definition().id == "ours"
+        hashes.add(grid.hash)
+    assert len(hashes) == 1
 
 
 @pytest.mark.parametrize(

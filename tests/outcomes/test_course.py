@@ -99,6 +99,20 @@ def test_joined_windows(changes: dict, windows: list[tuple[int, int]]) -> None:
     assert sorted(found.select("first_day", "last_day").rows()) == windows
 
 
+def test_pira_may_rest_on_a_later_visit_than_the_first_that_confirms() -> None:
+    # windows (90, 30): the relapse on 560 is too near 548 and 640, the only visits of the 84-day period, but not 731
+    course = derive_course(one_patient(relapses=[-200, 560]), "a", roving())
+    second = course.confirmations.filter(pl.col("number") == 2)
+    assert second.select("period_days", "day", "is_relapse_free", "relapse_free_day").rows() == [
+        (84, 548, False, None),
+        (168, 640, False, 731),
+    ]
+    assert course.changes["label"][1] == "PIRA"
+    assert (641.0, 761.0) in course.windows.filter(pl.col("kind") == "PIRA").select(
+        "first_day", "last_day"
+    ).rows()
+
+
 def test_without_relapses_there_is_no_label() -> None:
     course = derive_course(one_patient(), "a", roving())
     assert course.relapses.is_empty()

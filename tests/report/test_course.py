@@ -30,6 +30,11 @@ def test_the_picture_names_every_change(course) -> None:
         assert re.search(rf"<text[^>]*>{number}</text>", drawing.svg)
 
 
+def test_the_words_name_the_later_visit_on_which_pira_rests() -> None:
+    text = course_text(derive_course(one_patient(relapses=[-200, 560]), "a", roving()))
+    assert "without a relapse near it on day 731; PIRA" in " ".join(text.split())
+
+
 def test_two_drawings_are_the_same_bytes(course) -> None:
     assert draw_course(course).svg == draw_course(course).svg
 

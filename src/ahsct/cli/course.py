@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ahsct.cli.study import FORCE, SOURCE
+from ahsct.errors import RequestError
 
 
 def course(
@@ -27,6 +28,11 @@ def course(
     from ahsct.tables import check, read_study
 
     study = check(read_study(source), set_aside=True)
+    if patient in (gone := study.set_aside).get_column("patient_id").to_list():
+        rules = gone.filter(gone["patient_id"] == patient)["rules"].item()
+        raise RequestError(
+            f"patient {patient!r} has errors in the tables ({rules}); `ahsct check` lists them."
+        )
     typer.echo(course_text(course_of(study, patient, definition, measure=measure)))
     if out is not None:
         plot_course(study, patient, definition, measure=measure, out=out, force=force)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -230,7 +230,7 @@ class Definition:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the canonical JSON of all fields."""
-        return json_hash(plain(asdict(self)))
+        return json_hash(plain(self))
 
     @cached_property
     def components(self) -> dict[str, ComponentSpec]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -155,8 +155,9 @@ class Grid:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON of the grid and of its base."""
-        return json_hash({"grid": plain(asdict(self)), "base": self.definition().hash})
+        """SHA-256 of the canonical JSON of the grid and of its base, wherever their files lie."""
+        base = load_definition(self.base)
+        return json_hash({"grid": plain(replace(self, base=base.id)), "base": base.hash})
 
     @cached_property
     def combinations(self) -> tuple[Mapping[str, str], ...]:
@@ -297,7 +298,10 @@ def load_grid(id_or_file: str | Path | Grid) -> Grid:
         raise DefinitionError(
             f"{name}: [source] is missing. Say where the choices come from (citation, seen)."
         )
-    return build_strictly(Grid, data, name)
+    grid = build_strictly(Grid, data, name)
+    beside = Path(id_or_file).parent / grid.base
+    is_file = grid.base not in list_definitions() and beside.is_file()
+    return replace(grid, base=str(beside)) if is_file else grid
 
 
 def _read(id_or_file: str | Path) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from ahsct.errors import DefinitionError
@@ -83,11 +83,13 @@ def rule_hash(rule: Any) -> str:
     >>> rule_hash(RelapseRule()) == rule_hash(RelapseRule(min_gap_days=0))
     True
     """
-    return json_hash(plain(asdict(rule)))
+    return json_hash(plain(rule))
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: tuples as lists, infinities in words."""
+    """Return a value as JSON can hold it: dataclasses as their fields, tuples as lists, infinities in words."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

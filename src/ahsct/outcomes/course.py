@@ -44,6 +44,7 @@ _CONFIRMATIONS = {
     "day": pl.Int64(),
     "value": pl.Float64(),
     "is_relapse_free": pl.Boolean(),
+    "relapse_free_day": pl.Int64(),
 }
 _WINDOWS = {"number": pl.Int64(), "kind": pl.String(), "first_day": pl.Float64(), "last_day": pl.Float64()}
 _BASELINES = {
@@ -201,7 +202,12 @@ def _changes(context: Context, rule: DisabilityRule, zero: int) -> tuple[pl.Data
             }
         )
     reached = [
-        {**row, "number": numbers[row["event_id"]], "day": row["day"] - zero}
+        {
+            **row,
+            "number": numbers[row["event_id"]],
+            "day": row["day"] - zero,
+            "relapse_free_day": None if row["relapse_free_day"] is None else row["relapse_free_day"] - zero,
+        }
         for row in found.confirmations.iter_rows(named=True)
     ]
     return pl.DataFrame(rows, schema=_CHANGES), pl.DataFrame(
@@ -217,8 +223,10 @@ def _windows(
         for period, (early, late) in rule.periods_of(row["direction"]):
             yield number, "confirmation", float(max(onset + period - early, onset + 1)), onset + period + late
         if row["direction"] == "worsening" and row["rejected_because"] is None:
-            confirmed = confirmations.filter(pl.col("number") == number)["day"].unique().sort()
-            for first, last in _relapse_free(row, confirmed.to_list(), days, rule):
+            own = confirmations.filter(pl.col("number") == number)
+            # a later visit may be the one without a relapse in its window
+            confirmed = {*own["day"].to_list(), *own["relapse_free_day"].drop_nulls().to_list()}
+            for first, last in _relapse_free(row, sorted(confirmed), days, rule):
                 yield number, "PIRA", float(first), float(last)
 
 

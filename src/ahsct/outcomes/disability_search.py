@@ -78,7 +78,7 @@ def search_visits(
     *,
     is_compiled: bool,
 ) -> Found:
-    """Run the kernel for directions that share a baseline; compiled where there are many visits, or as told."""
+    """Run the kernel for directions that share a baseline."""
     settings = _settings(rule, run)
     sign = sign_of(rule)
     windows = [_windows(rule, direction) for direction in ("worsening", "improvement")]

@@ -1,37 +1,34 @@
 """One endpoint under many definitions of one study: what they share is made once.
 
-Patients of several definitions are stacked, each under a name of its own, and settled in one go by the
+Patients of several definitions are stacked, each under a number of his own, and settled in one go by the
 same functions that settle one definition. Definitions are stacked only where everything that those
 functions read of a definition is equal; what differs (events, baselines, scans) is data by then.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ahsct.definitions import Definition, DisabilityRule
 from ahsct.outcomes import disability_kernel as k
 from ahsct.outcomes.activity import derive_relapses, mri_events
-from ahsct.outcomes.assessments import CONTINUOUS, Assessment, Context, Memory, derive_context, disability_of
+from ahsct.outcomes.assessments import CONTINUOUS, Assessment, Context, derive_context, disability_of
 from ahsct.outcomes.derive import all_events
-from ahsct.outcomes.disability_records import candidate_records
 from ahsct.outcomes.disability_search import FEW_VISITS, runs_of, search_visits
-from ahsct.outcomes.disability_visits import MeasuredVisits, measured_visits, relapse_arrays
+from ahsct.outcomes.disability_tables import candidate_records
+from ahsct.outcomes.disability_visits import measured_visits, relapse_arrays
+from ahsct.outcomes.shared_tables import SharedTables
 from ahsct.outcomes.time_to_event import settle_endpoint
 from ahsct.tables import Study
 from ahsct.vocabulary import CANDIDATES, EVENTS, conform, empty
 
-T = TypeVar("T")
 ROWS_AT_ONCE = 100_000  # patients times definitions in one stack
-_MOST_BYTES = 400_000_000  # of remembered tables
 # stacked patients are numbers, which join much faster than names
 _EVENTS = pl.Schema({**EVENTS, "patient_id": pl.Int64()})
 _CANDIDATES = pl.Schema({**CANDIDATES, "patient_id": pl.Int64()})
@@ -135,63 +132,6 @@ def settle_many(
         for start in range(0, len(definitions), size):
             batch = definitions[start : start + size]
             yield from _settle_batch(study, batch, questions, memory, is_compiled=n_visits > FEW_VISITS)
-
-
-class SharedTables(Memory):
-    """Remembers what was built, up to a total size; what was not used for longest goes first.
-
-    `names` are the study's patients in order; a patient's place there is his number.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self.names = study.table("patients")["patient_id"].unique(maintain_order=True)
-        self._numbers = pl.DataFrame(
-            {"patient_id": self.names, "_number": np.arange(len(self.names), dtype=np.int64)}
-        )
-        self._built: OrderedDict[Hashable, Any] = OrderedDict()
-        self._bytes = 0
-
-    def once(self, key: Hashable, build: Callable[[], T]) -> T:
-        """Return what was built under the key, or build it now."""
-        if key in self._built:
-            self._built.move_to_end(key)
-            return cast("T", self._built[key])
-        value = build()
-        self._built[key] = value
-        self._bytes += _size(value)
-        while self._bytes > _MOST_BYTES and len(self._built) > 1:
-            self._bytes -= _size(self._built.popitem(last=False)[1])
-        return value
-
-    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return the frame with numbers for patients; rows of nobody in `patients` are of no concern."""
-
-        def build() -> tuple[pl.DataFrame, pl.DataFrame]:
-            joined = frame.join(self._numbers, on="patient_id", how="inner", maintain_order="left")
-            numbers = joined.with_columns(pl.col("_number").alias("patient_id")).drop("_number")
-            return frame, numbers  # the frame too, so that its id is not given to another
-
-        return self.once(("numbered", id(frame)), build)[1]
-
-    def stacked(self, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """Return the frames of all slices below each other, their patients as numbers of their own."""
-        slices = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
-        return self.moved(pl.concat(frames), slices)
-
-    def moved(self, frame: pl.DataFrame, slices: npt.NDArray[np.int64]) -> pl.DataFrame:
-        """Return the frame with each numbered patient as he is called in his slice."""
-        shift = pl.Series("_shift", slices * len(self.names), dtype=pl.Int64)
-        return frame.with_columns((frame["patient_id"] + shift).alias("patient_id"))
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, pl.DataFrame):
-        return int(value.estimated_size())
-    if isinstance(value, np.ndarray):
-        return int(value.nbytes)
-    if isinstance(value, MeasuredVisits):
-        return int(value.frame.estimated_size())
-    return sum(_size(part) for part in value) if isinstance(value, tuple) else 0
 
 
 def _stacks_by(question: Question) -> Hashable:

@@ -67,5 +67,8 @@ def change_words(course: Course, row: dict[str, Any]) -> str:
         text += ", held to the last visit"
     elif row["last_day"] is not None:
         text += f", held to {day_words(row['last_day'])}"
+    later = reached.filter(~pl.col("is_relapse_free"))["relapse_free_day"].drop_nulls().unique().sort()
+    if row["label"] == "PIRA" and later.len():
+        text += f", without a relapse near it on {', '.join(day_words(day) for day in later)}"
     label = {"undefined": "neither RAW nor PIRA"}.get(row["label"] or "", row["label"])
     return f"{text}; {label}" if label else text

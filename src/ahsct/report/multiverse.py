@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ahsct.definitions import Grid
+from ahsct.definitions import Grid, load_definition
 from ahsct.files import new_folder
 from ahsct.multiverses import Multiverse, one_each
 from ahsct.report.csv_safe import write_safe_csv
@@ -124,7 +124,7 @@ def _is_invented(found: Multiverse) -> bool:
 def _base_words(grid: Grid) -> str:
     changed = " as this grid sets it up" if grid.set else ""
     return (
-        f"The base is the definition {grid.base}{changed}, with the first choice of each of the {len(grid.dimensions)} "
+        f"The base is the definition {load_definition(grid.base).id}{changed}, with the first choice of each of the {len(grid.dimensions)} "
         "dimensions below."
     )
 
