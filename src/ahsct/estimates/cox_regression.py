@@ -132,6 +132,8 @@ def cox_regression(
     if cluster is not None:
         codes = np.unique(np.asarray(cluster), return_inverse=True)[1][sets.order]
         n_clusters = int(codes.max(initial=-1)) + 1
+        if n_clusters < 2:
+            raise RequestError("Robust errors need two or more clusters; all rows are of one.")
         residuals = _score_residuals(rows, sets, beta / scale) @ np.nan_to_num(covariance)
         summed = np.stack([np.bincount(codes, column) for column in residuals.T], axis=1)
         robust = np.where(np.isnan(covariance), np.nan, summed.T @ summed)
