@@ -288,3 +288,13 @@ def test_unknown_profiles_are_refused() -> None:
         predicted_curves(fitted, pl.DataFrame({"arm": ["Z"]}))
     with pytest.raises(TableError, match="needs column 'arm'"):
         predicted_curves(fitted, pl.DataFrame({"age": [1]}))
+
+
+def test_few_clusters_are_said_and_one_is_refused() -> None:
+    outcomes, covariates = tables("aml")
+    half = covariates.with_columns((pl.int_range(pl.len()) % 2).alias("site"), pl.lit(1).alias("country"))
+    rows = cox(outcomes, half, terms=["x1"], cluster="site")
+    assert rows["note"][0] == "robust error from 2 clusters: with so few it tends to be too small"
+    assert cox(outcomes, half, terms=["x1"], cluster="patient_id")["note"][0] is None
+    with pytest.raises(RequestError, match="two or more clusters"):
+        cox(outcomes, half, terms=["x1"], cluster="country")

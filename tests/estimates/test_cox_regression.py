@@ -226,3 +226,21 @@ def test_times_that_tie_up_to_rounding_are_one_time() -> None:
     plain = cox_regression([0.3, 0.3, 0.7, 0.7, 1.0], [1, 1, 1, 1, 0], x)
     noisy = cox_regression([0.1 + 0.2, 0.3, 0.7, 0.8 - 0.1, 1.0], [1, 1, 1, 1, 0], x)
     assert plain.coefficients.tolist() == noisy.coefficients.tolist()
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "x"),
+    [
+        ([2, 3, 2], [1, 1, 1], [[1, 20], [1, 21], [0, 22]]),
+        ([1, 1, 2, 1], [1, 0, 1, 1], [[1, 21], [1, 21], [0, 22], [1, 20]]),
+        ([0, 3, 1, 0], [1, 1, 0, 1], [[1, 22], [0, 21], [1, 21], [0, 22]]),
+    ],
+)
+def test_directions_that_vanish_at_their_own_pace_all_diverge(
+    time: list[int], event: list[int], x: list[list[int]]
+) -> None:
+    found = cox_regression(time, event, x, ties="exact")
+    assert found.is_diverging.all()
+    assert np.isnan(found.covariance).all()
+    for k in range(2):
+        assert None in profile(found, k)[:2]

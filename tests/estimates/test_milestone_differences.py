@@ -231,3 +231,17 @@ def test_impossible_requests_are_refused() -> None:
     with pytest.raises(RequestError, match="needs a Kaplan-Meier curve"):
         restricted_mean(counted, horizon_years=0.01)
     assert milestone_difference(empty(CURVE), at_years=1, reference_arm="0").equals(empty(RESULTS))
+
+
+def test_a_ratio_that_does_not_exist_is_said() -> None:
+    frame = pl.DataFrame(
+        {"time_day": [100] * 3 + [800] * 3, "is_event": [True] * 3 + [False] * 3, "arm": list("XXXYYY")}
+    )
+    for scale in ("cloglog", "logit"):
+        normal, exact = milestone_difference(
+            kaplan_meier(frame), at_years=1, reference_arm="X", scale=scale
+        ).rows(named=True)
+        assert (normal["estimate"], exact["estimate"]) == (None, None)
+        assert "no error on this scale" in normal["note"]
+        assert "the arms' estimates have no ratio" in exact["note"]
+        assert exact["p_value"] == pytest.approx(0.1)  # twice 1 / 20, as Fisher's test

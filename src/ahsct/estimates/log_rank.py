@@ -111,6 +111,8 @@ def log_rank_test(
     # a group of arms that never shared a risk set with the others takes a degree of freedom each
     v = covariance[np.ix_(informative, informative)]
     df = int(np.linalg.matrix_rank(v, hermitian=True, tol=1e-9 * np.diag(v).max()))
+    if df == 0:
+        return LogRank(observed, expected, score, covariance, None, 0, None)
     chi_squared = float(
         score[informative] @ np.linalg.pinv(v, rcond=1e-9, hermitian=True) @ score[informative]
     )

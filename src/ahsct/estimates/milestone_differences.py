@@ -139,8 +139,9 @@ def _compare(one: Curve, reference: Curve, at_years: float, name: str) -> list[d
     else:
         own, other = (_bounds(curve, at_years, rows) for curve, rows in zip(pair, upto, strict=True))
         exact |= melded(own, other, scale=scale.melded, conf_level=one.conf_level)._asdict()
-        if exact["upper"] is None:
-            exact["note"] = "no upper limit"
+        notes = ["the arms' estimates have no ratio"] if estimate is None else []
+        notes += ["no upper limit"] if exact["upper"] is None else []
+        exact["note"] = "; ".join(notes) or None
     return [one.row(**columns, **normal), one.row(**columns, **exact)]
 
 
