@@ -54,10 +54,12 @@ def require_df_method(df_method: str) -> str:
     return df_method
 
 
-def kenward_roger(covariance: Array, first: Array, second: Array, traces: Array) -> Precision:
-    r"""Return Kenward and Roger's precision where V is linear in its parameters.
+def kenward_roger(
+    covariance: Array, first: Array, second: Array, traces: Array, curvature: Array | None = None
+) -> Precision:
+    r"""Return Kenward and Roger's precision.
 
-    $$\hat\Phi_A = \hat\Phi + 2 \hat\Phi \Big\{\sum_{k,l} W_{kl} (Q_{kl} - P_k \hat\Phi P_l)\Big\} \hat\Phi,
+    $$\hat\Phi_A = \hat\Phi + 2 \hat\Phi \Big\{\sum_{k,l} W_{kl} (Q_{kl} - P_k \hat\Phi P_l - R_{kl} / 4)\Big\} \hat\Phi,
     \quad W = 2 \big[\operatorname{tr}(V_k V^{-1} V_l V^{-1}) - 2 \operatorname{tr}(\Phi Q_{kl})
     + \operatorname{tr}(\Phi P_k \Phi P_l)\big]^{-1}$$
 
@@ -68,6 +70,8 @@ def kenward_roger(covariance: Array, first: Array, second: Array, traces: Array)
     first, second, traces
         X'V^-1 V_k V^-1 X (m x p x p; this is -P_k), Q_kl = X'V^-1 V_k V^-1 V_l V^-1 X (m x m x p x p) and
         tr(V_k V^-1 V_l V^-1) (m x m), with V_k the derivative of V by parameter k.
+    curvature
+        R_kl = X'V^-1 V_kl V^-1 X with the second derivatives; missing where V is linear in its parameters.
 
     References
     ----------
@@ -78,7 +82,8 @@ def kenward_roger(covariance: Array, first: Array, second: Array, traces: Array)
         traces - 2 * np.einsum("ps,klsp->kl", covariance, second) + np.einsum("kps,lsp->kl", CK, CK)
     )
     W = 2 * np.linalg.pinv((half_information + half_information.T) / 2, rcond=1e-12, hermitian=True)
-    middle = np.einsum("kl,klps->ps", W, second) - np.einsum("kl,kpr,lrs->ps", W, first, CK)
+    turned = second if curvature is None else second - curvature / 4
+    middle = np.einsum("kl,klps->ps", W, turned) - np.einsum("kl,kpr,lrs->ps", W, first, CK)
     return Precision(
         covariance=covariance + covariance @ (middle + middle.T) @ covariance,
         plain=covariance,
