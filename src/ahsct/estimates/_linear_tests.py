@@ -112,6 +112,11 @@ def contrast(coefficients: Array, precision: Precision, weights: npt.ArrayLike) 
     if weight.shape != coefficients.shape:
         raise TableError(f"A contrast needs {coefficients.size} weights; found shape {weight.shape}.")
     variance = float(weight @ precision.covariance @ weight)
+    if not variance > 0:
+        raise TableError(
+            "the Kenward-Roger adjustment leaves no variance: too few patients for it. Take satterthwaite, and "
+            "read its interval with care."
+        )
     return float(weight @ coefficients), float(np.sqrt(variance)), _freedom(precision, weight)
 
 

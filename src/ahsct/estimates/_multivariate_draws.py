@@ -83,8 +83,13 @@ def conditional(
 
 
 def normal(mean: Array, covariance: Array, noise: Array) -> Array:
-    """Return mean + root @ noise; the root is the symmetric one's triangle, steady under small changes."""
-    return np.asarray(mean + np.linalg.cholesky(covariance) @ noise)
+    """Return mean + root @ noise; the root is lower triangular."""
+    try:
+        root = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:  # singular but for rounding
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0))
+    return np.asarray(mean + root @ noise)
 
 
 def _parameters(y: Array, X: Array, last: npt.NDArray[np.intp], rng: Any) -> Parameters:
@@ -103,6 +108,8 @@ def _parameters(y: Array, X: Array, last: npt.NDArray[np.intp], rng: Any) -> Par
             )
         projected = q.T @ y[rows, t]
         left = y[rows, t] - q @ projected
+        if not np.linalg.norm(left) > 1e-9 * np.linalg.norm(y[rows, t]):
+            raise TableError(f"the values at visit {t + 1} lie exactly on a line of what came before.")
         variances[t] = float(left @ left) / rng.chisquare(freedom)
         drawn = np.linalg.solve(r, projected + np.sqrt(variances[t]) * rng.standard_normal(design.shape[1]))
         direct[:, t], onto[t, :t] = drawn[:p], drawn[p:]

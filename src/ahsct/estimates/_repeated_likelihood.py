@@ -96,6 +96,13 @@ def maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, *, structur
     TableError
         V becomes singular: the data do not determine the covariance.
     """
+    try:
+        return _maximise(patterns, n_visits, p, n, structure)
+    except np.linalg.LinAlgError as error:
+        raise _singular(structure) from error
+
+
+def _maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, structure: str) -> Fit:
     build = STRUCTURES[structure][1]
     parameters = _start(patterns, n_visits, structure)
     now = _deviance(patterns, build(parameters, n_visits), p, n)
@@ -178,7 +185,10 @@ def _deviance(patterns: list[Pattern], shape: Shape, p: int, n: int) -> float | 
     if solved is None:
         return None
     total, log_det, _ = solved
-    b = np.linalg.solve(total[:p, :p], total[:p, p])
+    try:
+        b = np.linalg.solve(total[:p, :p], total[:p, p])
+    except np.linalg.LinAlgError:
+        return None
     return (
         log_det
         + float(np.linalg.slogdet(total[:p, :p]).logabsdet)

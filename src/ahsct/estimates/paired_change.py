@@ -202,7 +202,7 @@ def _mean_change(change: Array, unit: str, conf_level: float, seed: int) -> dict
         unit=unit,
         n=n,
         estimate=mean,
-        std_error=float(change.std(ddof=1) / np.sqrt(n)) if n > 1 else None,
+        std_error=float(change.std(ddof=1) / np.sqrt(n)) if n > 1 and np.ptp(change) > 0 else None,
         lower=lower,
         upper=upper,
         p_value=p_value,

@@ -17,7 +17,8 @@ from ahsct.estimates.rows import result, results_frame
 
 Array = npt.NDArray[np.float64]
 
-_FAR = 15.0  # a log odds over one SD of its column beyond which the likelihood has no maximum
+# signs that the likelihood has no maximum: a log odds over one SD of its column so far out, or information so small
+_FAR, _FLAT = 15.0, 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +91,15 @@ def cumulative_logit(
     for place, k in enumerate(free):
         at = cuts + len(shared) + place * cuts
         turn[:cuts, at : at + cuts] = np.eye(cuts) * centre[k] / size[k]
-    is_finite = bool(np.abs(found[cuts:]).max(initial=0.0) < _FAR)
+    covariance = np.linalg.pinv(-hessian, rcond=1e-13, hermitian=True)
+    information = np.linalg.eigvalsh(-hessian)
+    is_finite = bool(
+        np.abs(found[cuts:]).max(initial=0.0) < _FAR and information[0] > _FLAT * information[-1]
+    )
     return CumulativeLogit(
         thresholds=turn[:cuts] @ found,
         coefficients=slopes,
-        covariance=turn @ np.linalg.pinv(-hessian, hermitian=True) @ turn.T,
+        covariance=turn @ covariance @ turn.T,
         log_likelihood=log_likelihood,
         n=float(w.sum()),
         is_finite=is_finite,

@@ -222,7 +222,10 @@ def visit_means(
             weights = np.zeros(len(X))
             for cell, sign in zip(of, signs, strict=True):
                 weights[filled.index(cell)] = sign
-            estimate = t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
+            try:
+                estimate = t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
+            except TableError as error:
+                why = f"not estimated: {error}; {note}"
         if len(of) == 1:
             estimate.pop("p_value", None)  # that a mean is zero is no question
         return result(

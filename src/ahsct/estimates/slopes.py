@@ -142,4 +142,7 @@ def fit_note(fit: MixedModel) -> str:
 def _row(fit: MixedModel | None, weights: Array, df_method: str, conf_level: float) -> dict[str, Any]:
     if fit is None:
         return {}
-    return t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
+    try:
+        return t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
+    except TableError as error:
+        return {"note": f"not estimated: {error}"}
