@@ -62,13 +62,13 @@ def test_estimates_approach_their_limit(name: str, assumption: str) -> None:
     """Within 4 Monte-Carlo errors of the expectation under the least-squares regressions by visit."""
     expected = reference.values("missing_data")[name]
     row = imputed_difference(
-        long(name), unit="x", assumption=assumption, covariates=["baseline"], n_imputations=300, seed=11
+        long(name), unit="x", assumption=assumption, covariates=["baseline"], n_imputations=160, seed=11
     ).row(0, named=True)
     assert row["estimate"] == pytest.approx(expected[assumption], abs=4 * row["mc_error"])
     assert 4 * row["mc_error"] < 0.25 * row["std_error"]
     if assumption == "missing_at_random":
         assert row["std_error"] == pytest.approx(expected["mice_se"], rel=0.06)
-        assert row["df"] == pytest.approx(expected["mice_df"], rel=0.06)
+        assert row["df"] == pytest.approx(expected["mice_df"], rel=0.08)
     assert row["mark"] == "assumed"
 
 
@@ -153,3 +153,9 @@ def test_degenerate_input_and_refusals() -> None:
     without = values.with_columns(baseline=pl.when(pl.col("patient_id") != "M01").then("baseline"))
     with pytest.raises(TableError, match="1 patients have no value, or several, of covariate 'baseline'"):
         imputed_difference(without, unit="mm", covariates=["baseline"])
+
+
+def test_values_on_a_line_are_refused_and_equal_ones_too() -> None:
+    values = long("orthodont_dropout")
+    on_a_line = values.with_columns(number=pl.when(pl.col("number").is_not_null()).then("visit"))
+    assert "lie exactly on a line" in imputed_difference(on_a_line, unit="mm", n_imputations=5)["note"][0]

@@ -7,6 +7,7 @@ import pytest
 from tests import longitudinal_reference as reference
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates._linear_tests import Precision, contrast
 from ahsct.estimates.mixed_model import MixedModel, linear_mixed_model
 
 
@@ -103,3 +104,11 @@ def test_refusals() -> None:
     full = linear_mixed_model(d["y"], np.ones((d["y"].size, 1)), d["group"], reml=False)
     with pytest.raises(RequestError, match="restricted"):
         full.contrast([1], df_method="kenward-roger")
+
+
+def test_an_adjustment_that_leaves_no_variance_is_refused() -> None:
+    """With very few patients the Kenward-Roger covariance need not be positive."""
+    one = np.ones((1, 1))
+    precision = Precision(covariance=-one, plain=one, gradient=np.ones((1, 1, 1)), parameter_covariance=one)
+    with pytest.raises(TableError, match="too few patients"):
+        contrast(np.ones(1), precision, [1])

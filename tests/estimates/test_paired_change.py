@@ -90,6 +90,8 @@ def test_degenerate_input_has_a_defined_answer() -> None:
     assert rows.filter(statistic="mean_change").row(0, named=True)["p_value"] == 1.0
     assert rows.filter(statistic="win_odds")["estimate"][0] == 1.0
     assert "nobody changed" in rows.filter(statistic="win_ratio")["note"][0]
+    alike = paired_change(same.with_columns(after=pl.col("before") - 1), unit="x")
+    assert alike.filter(statistic="mean_change").row(0, named=True)["std_error"] is None
     one = paired_change(same.head(1).with_columns(after=pl.lit(0.5)), unit="x")
     assert "no interval: 1 changes" in one.filter(statistic="mean_change")["note"][0]
     assert "infinite" in one.filter(statistic="win_odds")["note"][0]

@@ -83,6 +83,10 @@ def test_degenerate_input() -> None:
     separated = base.with_columns(number=pl.Series([1.0, 2, 3, 4]))
     assert "separated" in proportional_odds(separated)["note"][0]
     assert proportional_odds(separated)["estimate"].null_count() == 2
+    one_sided = base.with_columns(
+        number=pl.Series([1.0, 1, 1, 2])
+    )  # nobody of the first arm in the upper one
+    assert proportional_odds(one_sided)["estimate"].null_count() == 2
     assert "two arms" in proportional_odds(base.with_columns(arm=pl.lit("x")))["note"][0]
     copied = base.with_columns(number=pl.Series([1.0, 2, 1, 3]), z=pl.Series([0.0, 0, 1, 1]))
     assert "depends on the arms" in proportional_odds(copied, covariates=["z"])["note"][0]

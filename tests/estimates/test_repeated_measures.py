@@ -157,3 +157,17 @@ def test_refusals() -> None:
         repeated_measures(np.arange(8.0), X, list("aabbccdd"), [1] * 8)
     with pytest.raises(TableError, match="finite"):
         repeated_measures(d["y"] * np.nan, np.ones((d["y"].size, 1)), d["group"], d["visit"])
+
+
+def test_a_covariance_on_its_boundary_is_refused() -> None:
+    """The likelihood of three sparse patients is largest where compound symmetry is singular."""
+    values = pl.DataFrame(
+        {
+            "patient_id": ["a", "a", "b", "c", "c", "c"],
+            "visit": [0.0, 1, 2, 0, 1, 2],
+            "number": [3.0, 0, 3, 0, 2, 3],
+        }
+    )
+    rows = visit_means(values, unit="x", covariance="compound_symmetry")
+    assert rows["estimate"].null_count() == 3
+    assert "compound symmetry: it becomes singular" in rows["note"][0]

@@ -56,9 +56,10 @@ def draws(y: Array, X: Array, rng: Any, *, n_draws: int) -> Iterator[tuple[Param
         for _ in range(n_draws):
             yield _parameters(filled, X, last, rng), filled
         return
+    patterns = _patterns(between, last)
     for step in range(BURN_IN + n_draws * THIN):
         at = _parameters(filled, X, last, rng)
-        filled = _fill_between(filled, X @ at.coefficients, at.covariance, between, last, rng)
+        filled = _fill_between(filled, X @ at.coefficients, at.covariance, patterns, rng)
         if step >= BURN_IN and (step - BURN_IN) % THIN == THIN - 1:
             yield at, filled.copy()
 
@@ -69,27 +70,22 @@ def last_seen(y: Array) -> npt.NDArray[np.intp]:
     return np.where(seen.any(axis=1), y.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1), -1)
 
 
-def conditional(
-    mean: Array, covariance: Array, known: npt.NDArray[np.bool_], y: Array
-) -> tuple[Array, Array]:
-    """Return mean and covariance of the unknown visits of one patient, given the known ones."""
-    if not known.any():
-        return mean, covariance
-    weights = np.linalg.solve(covariance[np.ix_(known, known)], covariance[np.ix_(known, ~known)]).T
-    return (
-        mean[~known] + weights @ (y[known] - mean[known]),
-        covariance[np.ix_(~known, ~known)] - weights @ covariance[np.ix_(known, ~known)],
-    )
-
-
-def normal(mean: Array, covariance: Array, noise: Array) -> Array:
-    """Return mean + root @ noise; the root is lower triangular."""
+def drawn_given(
+    means: Array, covariance: Array, known: npt.NDArray[np.bool_], y: Array, noise: Array
+) -> Array:
+    """Return the unknown visits of patients (rows) who share the known ones: conditional mean + root @ noise."""
+    centre, spread = means[:, ~known], covariance[np.ix_(~known, ~known)]
+    if known.any():
+        across = covariance[np.ix_(known, ~known)]
+        weights = np.linalg.solve(covariance[np.ix_(known, known)], across)
+        centre = centre + (y[:, known] - means[:, known]) @ weights
+        spread = spread - weights.T @ across
     try:
-        root = np.linalg.cholesky(covariance)
+        root = np.linalg.cholesky(spread)
     except np.linalg.LinAlgError:  # singular but for rounding
-        values, vectors = np.linalg.eigh(covariance)
+        values, vectors = np.linalg.eigh(spread)
         root = vectors * np.sqrt(np.maximum(values, 0))
-    return np.asarray(mean + root @ noise)
+    return np.asarray(centre + noise @ root.T)
 
 
 def _parameters(y: Array, X: Array, last: npt.NDArray[np.intp], rng: Any) -> Parameters:
@@ -121,14 +117,24 @@ def _fill_between(
     y: Array,
     means: Array,
     covariance: Array,
-    between: npt.NDArray[np.bool_],
-    last: npt.NDArray[np.intp],
+    patterns: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]],
     rng: Any,
 ) -> Array:
     filled = y.copy()
-    for i in np.flatnonzero(between.any(axis=1)):
-        reach = slice(0, last[i] + 1)
-        known = ~between[i, reach]
-        mean, spread = conditional(means[i, reach], covariance[reach, reach], known, y[i, reach])
-        filled[i, np.flatnonzero(between[i])] = normal(mean, spread, rng.standard_normal(mean.size))
+    for rows, known in patterns:
+        reach, noise = slice(0, known.size), rng.standard_normal((rows.size, int((~known).sum())))
+        drawn = drawn_given(means[rows, reach], covariance[reach, reach], known, y[rows, reach], noise)
+        filled[np.ix_(rows, np.flatnonzero(~known))] = drawn
     return filled
+
+
+def _patterns(
+    between: npt.NDArray[np.bool_], last: npt.NDArray[np.intp]
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]]:
+    """Return the patients of each pattern of values missing in between, and what is known up to the last."""
+    kinds, code = np.unique(np.column_stack([last, between]), axis=0, return_inverse=True)
+    return [
+        (np.flatnonzero(code.reshape(-1) == number), ~kind[1 : kind[0] + 2].astype(bool))
+        for number, kind in enumerate(kinds)
+        if kind[1:].any()
+    ]

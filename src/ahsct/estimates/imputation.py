@@ -16,7 +16,7 @@ import polars as pl
 from ahsct.chunks import random_stream
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._multivariate_draws import conditional, draws, last_seen, normal
+from ahsct.estimates._multivariate_draws import drawn_given, draws, last_seen
 from ahsct.estimates._values import arms_of, repeated_values
 from ahsct.estimates.rows import result, results_frame
 from ahsct.estimates.rubin import pooled_row
@@ -220,17 +220,16 @@ def imputed(
         noise = random_stream(seed, stream="imputation_values", patient=number).standard_normal(data.y.shape)
         own, reference = data.X @ at.coefficients, reference_X @ at.coefficients
         complete = filled.copy()
-        for i in np.flatnonzero(last < data.y.shape[1] - 1):
-            known = np.arange(data.y.shape[1]) <= last[i]
-            mean = mean_after(own[i], reference[i], int(last[i]), assumption)
-            centre, spread = conditional(mean, at.covariance, known, filled[i])
-            drawn = normal(centre, spread, noise[i, ~known])
-            complete[i, ~known] = drawn + (delta if data.arm[i] else 0.0)
+        for place in np.unique(last[last < data.y.shape[1] - 1]):
+            rows, known = np.flatnonzero(last == place), np.arange(data.y.shape[1]) <= place
+            mean = mean_after(own[rows], reference[rows], int(place), assumption)
+            drawn = drawn_given(mean, at.covariance, known, filled[rows], noise[np.ix_(rows, ~known)])
+            complete[np.ix_(rows, ~known)] = drawn + np.where(data.arm[rows] > 0, delta, 0.0)[:, None]
         yield complete
 
 
 def mean_after(own: Array, reference: Array, last: int, assumption: str) -> Array:
-    """Return the mean of all visits from which a patient last seen at place `last` is imputed.
+    """Return the means of all visits (last axis) from which patients last seen at place `last` are imputed.
 
     Examples
     --------
@@ -245,10 +244,10 @@ def mean_after(own: Array, reference: Array, last: int, assumption: str) -> Arra
         return own
     if assumption == "copy_reference" or last < 0:
         return reference
-    after = reference[last + 1 :]
+    after = reference[..., last + 1 :]
     if assumption == "copy_increments":
-        after = own[last] + after - reference[last]
-    return np.concatenate([own[: last + 1], after])
+        after = own[..., [last]] + after - reference[..., [last]]
+    return np.concatenate([own[..., : last + 1], after], axis=-1)
 
 
 def require_assumption(assumption: str) -> None:
