@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ahsct.definitions.composite import Estimand, Handling
 from ahsct.errors import DefinitionError, RequestError, TableError
 from ahsct.estimates.estimand_values import values_under
+from ahsct.estimates.imputation import imputed_difference
 
 IGNORE = Handling(strategy="treatment_policy", handling="ignore")
 FAIL = Handling(strategy="composite", handling="event")
@@ -75,6 +77,30 @@ def test_while_alive_ends_and_exclusion_leaves_out() -> None:
     rows = handled(estimand(treatment_death=ALIVE, other_death=ALIVE, rescue=OUT))
     assert rows[:2] == [("a", 0, 4.0, "as observed"), ("a", 180, 3.5, "as observed")]
     assert [row[0] for row in rows] == ["a", "a", "c", "c", "c"]
+
+
+def test_the_chain_from_estimand_to_imputation() -> None:
+    """Values after a restart under a hypothetical strategy are imputed; under treatment policy they are not."""
+    rng = np.random.default_rng(9)
+    n = 30
+    values = pl.DataFrame(
+        {
+            "patient_id": np.repeat([f"p{i:02d}" for i in range(n)], 2),
+            "arm": np.repeat(["control", "transplant"], n),
+            "visit": [1.0, 2.0] * n,
+            "day": [180, 360] * n,
+            "number": rng.normal(size=2 * n),
+        }
+    )
+    restarts = pl.DataFrame({"patient_id": ["p20", "p21"], "event": ["dmt_restart"] * 2, "day": [200, 100]})
+    policy = values_under(values, restarts, estimand=estimand())
+    assumed = values_under(values, restarts, estimand=estimand(dmt_restart=IMPUTE))
+    settings: dict[str, Any] = {"unit": "EDSS", "assumption": "jump_to_reference", "n_imputations": 20}
+    first = imputed_difference(policy, **settings).row(0, named=True)
+    second = imputed_difference(assumed, **settings).row(0, named=True)
+    assert first["note"].startswith("0 of 30 values imputed")
+    assert second["note"].startswith("2 of 30 values imputed")
+    assert (first["mc_error"], second["mc_error"] > 0) == (pytest.approx(0, abs=1e-12), True)
 
 
 def test_refusals() -> None:

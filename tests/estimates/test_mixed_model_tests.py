@@ -64,6 +64,17 @@ def test_agrees_with_lmertest_and_pbkrtest(case: str) -> None:
         assert test.p_value == pytest.approx(expected[f"{prefix}_p"], rel=1e-5)
 
 
+def test_public_case_p09() -> None:
+    """The case's Kenward-Roger numbers and variances, at its tolerance of 1e-4 (lme4 1.1.31, pbkrtest 0.5.2)."""
+    fit, _ = fit_case("sleepstudy_slope")
+    errors = [fit.contrast(w, df_method="kenward-roger")[1:] for w in np.eye(2)]
+    assert [error for error, _ in errors] == pytest.approx([6.82455577627581, 1.54578893242985], rel=1e-4)
+    assert [df for _, df in errors] == pytest.approx([16.9999999999996, 16.9999999999999], rel=1e-4)
+    variances = [*np.diag(fit.random_covariance), fit.random_covariance[1, 0], fit.residual_variance]
+    expected = [612.089748274669, 35.0716623442135, 9.60433547475486, 654.941040681969]
+    assert variances == pytest.approx(expected, rel=1e-4)
+
+
 def test_f_of_one_row_is_the_square_of_t() -> None:
     fit, _ = fit_case("bodyweight_slope")
     for method in ("satterthwaite", "kenward-roger"):

@@ -7,6 +7,7 @@ import pytest
 from tests import longitudinal_reference as reference
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates._linear_tests import t_interval, with_note
 from ahsct.estimates.slopes import mean_slope
 
 
@@ -73,3 +74,10 @@ def test_refusals() -> None:
         mean_slope(two_arms, unit="mm")
     with pytest.raises(RequestError, match="conf_level"):
         mean_slope(orthodont(), unit="mm", conf_level=95)
+
+
+def test_less_than_one_degree_of_freedom_gives_no_interval() -> None:
+    row = t_interval(1.0, 0.5, 0.2, 0.95)
+    assert "lower" not in row
+    assert "fewer than one degree of freedom" in with_note(row, "more")["note"]
+    assert with_note(row, "more")["note"].endswith("; more")

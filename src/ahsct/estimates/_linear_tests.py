@@ -195,8 +195,16 @@ def _ratio(above: float, below: float) -> float:
     return 1.0 if abs(above) < 1e-14 and abs(below) < 1e-14 else above / below
 
 
+def with_note(row: dict[str, Any], note: str) -> dict[str, Any]:
+    """Return the row with the note after the one it has."""
+    return {**row, "note": f"{row['note']}; {note}" if row.get("note") else note}
+
+
 def t_interval(estimate: float, std_error: float, df: float, conf_level: float) -> dict[str, Any]:
-    """Return the columns of a row of RESULTS for a t interval and its two-sided p value."""
+    """Return the columns of a row of RESULTS for a t interval and its two-sided p value.
+
+    With fewer than one degree of freedom the error is hardly known: no limits, and a `note`.
+    """
     from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
     if np.isinf(df):
@@ -204,6 +212,9 @@ def t_interval(estimate: float, std_error: float, df: float, conf_level: float) 
     else:
         quantile = float(stdtrit(df, (1 + conf_level) / 2))
         p = 2 * float(stdtr(df, -abs(estimate / std_error)))
+    if df < 1:
+        note = "no interval: fewer than one degree of freedom"
+        return {"estimate": estimate, "std_error": std_error, "df": df, "p_value": p, "note": note}
     return {
         "estimate": estimate,
         "std_error": std_error,

@@ -16,7 +16,7 @@ import polars as pl
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._linear_tests import DF_NAMES, require_df_method, t_interval
+from ahsct.estimates._linear_tests import DF_NAMES, require_df_method, t_interval, with_note
 from ahsct.estimates._values import repeated_values
 from ahsct.estimates.mixed_model import MixedModel, linear_mixed_model
 from ahsct.estimates.rows import result, results_frame
@@ -140,7 +140,7 @@ def _slopes(
         fit = data.fit(data.columns(break_years))
         note = f"break at {break_years:g} years, taken as known; {fit_note(fit)}"
         return [
-            {**t_interval(*fit.contrast(w, df_method=df_method), conf_level), "note": note} for w in weights
+            with_note(t_interval(*fit.contrast(w, df_method=df_method), conf_level), note) for w in weights
         ]
     at, lower, upper, edge = profiled_break(data.deviance, data.t, conf_level)
     fit = data.fit(data.columns(at))
@@ -152,7 +152,7 @@ def _slopes(
     for w in weights:
         std_error, df = extra.contrast([*w, 0.0], df_method=df_method)[1:]
         estimate = float(np.dot(w, fit.coefficients))
-        rows.append({**t_interval(estimate, std_error, df, conf_level), "note": note})
+        rows.append(with_note(t_interval(estimate, std_error, df, conf_level), note))
     rows.append(
         {
             "estimate": at,

@@ -18,7 +18,7 @@ import polars as pl
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates import _linear_tests as tests
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._linear_tests import DF_NAMES, FTest, Precision, require_df_method, t_interval
+from ahsct.estimates._linear_tests import DF_NAMES, FTest, Precision, require_df_method, t_interval, with_note
 from ahsct.estimates._repeated_likelihood import STRUCTURES, Pattern, maximise
 from ahsct.estimates._values import arms_of, repeated_values
 from ahsct.estimates.rows import result, results_frame
@@ -214,10 +214,10 @@ def visit_means(
         note = f"not estimated: {error}; {note}"
 
     def row(of: Sequence[tuple[str, Any]], signs: Sequence[float]) -> dict[str, Any]:
-        why, empty = note, [a for a, v in of if (a, v) not in n_in]
         estimate: dict[str, Any] = {}
+        empty = [a for a, v in of if (a, v) not in n_in]
         if empty:
-            why = f"not estimated: no value at this visit in arm {', '.join(empty)}; {note}"
+            estimate = {"note": f"not estimated: no value at this visit in arm {', '.join(empty)}"}
         elif fit is not None:
             weights = np.zeros(len(X))
             for cell, sign in zip(of, signs, strict=True):
@@ -225,7 +225,7 @@ def visit_means(
             try:
                 estimate = t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
             except TableError as error:
-                why = f"not estimated: {error}; {note}"
+                estimate = {"note": f"not estimated: {error}"}
         if len(of) == 1:
             estimate.pop("p_value", None)  # that a mean is zero is no question
         return result(
@@ -236,8 +236,7 @@ def visit_means(
             arm=of[0][0],
             reference_arm=of[1][0] if len(of) == 2 else None,
             term=f"visit {of[0][1]:g}",
-            note=why,
-            **estimate,
+            **with_note(estimate, note),
         )
 
     rows = [row([cell], [1]) for cell in cells]

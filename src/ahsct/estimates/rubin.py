@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ahsct.errors import TableError
-from ahsct.estimates._linear_tests import t_interval
+from ahsct.estimates._linear_tests import t_interval, with_note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +100,8 @@ def pooled_row(
     found = pool(estimates, std_errors, complete_df=complete_df)
     if found.std_error == 0:
         return {"estimate": found.estimate, "note": "no variation: no standard error"}
-    return {
-        **t_interval(found.estimate, found.std_error, found.df, conf_level),
-        "mc_error": found.mc_error,
-        "note": f"{found.n_imputations} imputations; fraction of missing information {found.missing_information:.2f}",
-    }
+    row = t_interval(found.estimate, found.std_error, found.df, conf_level)
+    note = (
+        f"{found.n_imputations} imputations; fraction of missing information {found.missing_information:.2f}"
+    )
+    return {**with_note(row, note), "mc_error": found.mc_error}

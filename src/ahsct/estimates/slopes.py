@@ -10,7 +10,7 @@ import polars as pl
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._linear_tests import DF_NAMES, require_df_method, t_interval
+from ahsct.estimates._linear_tests import DF_NAMES, require_df_method, t_interval, with_note
 from ahsct.estimates._values import arms_of, repeated_values
 from ahsct.estimates.mixed_model import MixedModel, linear_mixed_model
 from ahsct.estimates.rows import result, results_frame
@@ -110,7 +110,7 @@ def mean_slope(
             rows[-1] |= {"arm": arm, "reference_arm": arms[0], "term": f"difference_{term}"}
             rows[-1] |= {"unit": units[term], "n": n_by_arm[arm] + n_by_arm[arms[0]]}
     return results_frame(
-        result(**{"statistic": "mixed_model", "method": method, "note": note, **row}) for row in rows
+        result(**{"statistic": "mixed_model", "method": method, **with_note(row, note)}) for row in rows
     )
 
 
