@@ -18,6 +18,7 @@ from ahsct.errors import TableError
 
 Array = npt.NDArray[np.float64]
 
+_LEAST_FREEDOM = 3  # with fewer a drawn variance has no mean, and neither has what is imputed from it
 BURN_IN, THIN = 100, 10  # rounds; only where values are missing in between
 
 
@@ -77,7 +78,7 @@ def drawn_given(
     centre, spread = means[:, ~known], covariance[np.ix_(~known, ~known)]
     if known.any():
         across = covariance[np.ix_(known, ~known)]
-        weights = np.linalg.solve(covariance[np.ix_(known, known)], across)
+        weights = np.linalg.pinv(covariance[np.ix_(known, known)], rcond=1e-14, hermitian=True) @ across
         centre = centre + (y[:, known] - means[:, known]) @ weights
         spread = spread - weights.T @ across
     try:
@@ -97,10 +98,11 @@ def _parameters(y: Array, X: Array, last: npt.NDArray[np.intp], rng: Any) -> Par
         design = np.column_stack([X[rows], y[rows, :t]])
         freedom = int(rows.sum()) - design.shape[1]
         q, r = np.linalg.qr(design)
-        if freedom < 1 or np.abs(np.diag(r)).min() < 1e-9 * np.abs(np.diag(r)).max():
+        if freedom < _LEAST_FREEDOM or np.abs(np.diag(r)).min() < 1e-9 * np.abs(np.diag(r)).max():
             raise TableError(
                 f"visit {t + 1} of {n_visits} was reached by {int(rows.sum())} patients, too few (or too much "
-                f"alike) for a regression on arms, covariates and {t} earlier visits."
+                f"alike) for a regression on {X.shape[1]} columns of arms and covariates and {t} earlier visits: three more "
+                "than coefficients are needed."
             )
         projected = q.T @ y[rows, t]
         left = y[rows, t] - q @ projected
