@@ -8,7 +8,9 @@ import pytest
 from tests import longitudinal_reference as reference
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates.brain_volume import scan_table
 from ahsct.estimates.broken_stick import broken_stick
+from ahsct.vocabulary import PATIENT_VALUES, from_rows
 
 CASES = {
     "volume_known": ("../mixed_model_unbalanced", "intercept", 2.5),
@@ -87,3 +89,21 @@ def test_missing_rows_are_counted_and_wrong_ones_refused() -> None:
         broken_stick(values, unit="u", random_effects="slopes")
     with pytest.raises(RequestError, match="break_years"):
         broken_stick(values, unit="u", break_years=float("nan"))
+
+
+def test_brain_scans_go_straight_in() -> None:
+    """Four patients whose late slopes are -0.1, -0.2, -0.3 and -0.4: the mean, and an error that knows of it."""
+    rows = [
+        {"patient_id": f"p{k}", "arm": "all", "topic": "brain_volume", "term": "pct_change", "period": "after",
+         "day": day, "number": -min(day / 365.25, 1.0) - 0.1 * (k + 1) * max(day / 365.25 - 1, 0) + 0.01 * (-1) ** j}
+        for k in range(4)
+        for j, day in enumerate((0, 180, 365, 700, 1100, 1500, 1900))
+    ]  # fmt: skip
+    scans = scan_table(from_rows(rows, PATIENT_VALUES))
+    own, common = (
+        broken_stick(scans, unit="percent", break_years=1.0, random_effects=random).filter(term="slope_after")
+        for random in ("slope", "intercept")
+    )
+    assert own["estimate"][0] == pytest.approx(-0.25, abs=0.02)
+    # the standard error of a mean of four such slopes is 0.065
+    assert own["std_error"][0] > 0.05 > common["std_error"][0]
