@@ -4,7 +4,7 @@ The design is that of brain volume after a transplant: visits at 0, 0.5, 1, 2, 3
 miss at random, and follow-up of unequal length. Truth: SD between patients 1, of slopes 0.25 (or 0) a year,
 within 0.4. In brackets the median width. Prints the table of docs/statistics/longitudinal.md; asserts nothing.
 
-Run `python benchmarks/mixed_model_coverage.py [repetitions]`.
+Run `python benchmarks/mixed_model_coverage.py [repetitions]` (200; the page shows 2000).
 """
 
 import sys
@@ -58,7 +58,7 @@ def coverage(repetitions: int, n_patients: int, slope_sd: float, random: str) ->
 
 def main() -> None:
     """Print one row per design."""
-    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     print(
         "| patients | SD of slopes | random | normal | Satterthwaite | Kenward-Roger | singular, % | fits |"
     )

@@ -37,7 +37,9 @@ from ahsct.estimates.rubin import pool
 from ahsct.estimates.shift_table import shift_table
 
 PAGES = Path(__file__).parent
-_DESIGN = re.compile("_(slope|uncorrelated|intercept|known|estimated|un|ar1|cs|factor|pieces|strata|age|bmi)$")
+_DESIGN = re.compile(
+    "_(slope|uncorrelated|intercept|known|estimated|un|ar1|cs|factor|pieces|strata|age|bmi)$"
+)
 BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
 
 
