@@ -2,11 +2,16 @@
 
 from ahsct.estimates.adverse_events import adverse_event_rates, worst_grades
 from ahsct.estimates.before_after import before_after_rates
+from ahsct.estimates.broken_stick import broken_stick
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.cox import cox, fit_cox
 from ahsct.estimates.cox_curves import predicted_curves
+from ahsct.estimates.estimand_values import values_under
 from ahsct.estimates.estimate import Estimates, estimate_outcomes
+from ahsct.estimates.event_imputation import event_tipping_point, impute_events, imputed_milestone
 from ahsct.estimates.follow_up_periods import censoring_periods
+from ahsct.estimates.hierarchical import Level, win_statistics
+from ahsct.estimates.imputation import imputed_difference, tipping_point
 from ahsct.estimates.informative_censoring import (
     censoring_bounds,
     censoring_weighted_survival,
@@ -21,16 +26,21 @@ from ahsct.estimates.mean_cumulative import mean_count, mean_cumulative_function
 from ahsct.estimates.milestone_differences import milestone_difference
 from ahsct.estimates.milestones import milestone
 from ahsct.estimates.negative_binomial import negative_binomial_rates
+from ahsct.estimates.paired_change import paired_change
 from ahsct.estimates.patient_weights import effective_sample_size
 from ahsct.estimates.permutation import permutation_log_rank
 from ahsct.estimates.propensity import covariate_balance, propensity_weights
 from ahsct.estimates.proportion_comparisons import mcnemar, proportion_difference, proportion_ratio
 from ahsct.estimates.proportional_hazards import proportional_hazards_test
+from ahsct.estimates.proportional_odds import proportional_odds
 from ahsct.estimates.proportions import exact_proportion
 from ahsct.estimates.quantiles import median_time, quantile_time
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.recurrent import recurrent_ratios
+from ahsct.estimates.repeated_measures import visit_means
 from ahsct.estimates.restricted_mean import restricted_mean, restricted_mean_difference
+from ahsct.estimates.shift_table import shift_table
+from ahsct.estimates.slopes import mean_slope
 from ahsct.estimates.stratified import mantel_haenszel
 from ahsct.estimates.target_trial import ProtocolPart, TargetTrial, with_target_trial
 from ahsct.estimates.turnbull import turnbull
@@ -40,11 +50,13 @@ from ahsct.estimates.without_treatment import simulate_without_treatment
 
 __all__ = [
     "Estimates",
+    "Level",
     "ProtocolPart",
     "TargetTrial",
     "aalen_johansen",
     "adverse_event_rates",
     "before_after_rates",
+    "broken_stick",
     "censoring_bounds",
     "censoring_periods",
     "censoring_weighted_survival",
@@ -54,9 +66,13 @@ __all__ = [
     "e_value",
     "effective_sample_size",
     "estimate_outcomes",
+    "event_tipping_point",
     "exact_proportion",
     "exact_rate",
     "fit_cox",
+    "impute_events",
+    "imputed_difference",
+    "imputed_milestone",
     "kaplan_meier",
     "landmark",
     "log_rank",
@@ -67,26 +83,34 @@ __all__ = [
     "mcnemar",
     "mean_count",
     "mean_cumulative_function",
+    "mean_slope",
     "median_time",
     "milestone",
     "milestone_difference",
     "negative_binomial_rates",
+    "paired_change",
     "permutation_log_rank",
     "predicted_curves",
     "propensity_weights",
     "proportion_difference",
     "proportion_ratio",
     "proportional_hazards_test",
+    "proportional_odds",
     "quantile_time",
     "rate_ratio",
     "recurrent_ratios",
     "restricted_mean",
     "restricted_mean_difference",
     "reverse_kaplan_meier",
+    "shift_table",
     "simulate_without_treatment",
+    "tipping_point",
     "turnbull",
+    "values_under",
+    "visit_means",
     "weighted_kaplan_meier",
     "weighted_survival_difference",
+    "win_statistics",
     "with_target_trial",
     "worst_grades",
 ]
