@@ -17,9 +17,16 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
         assert "```" in page.read_text(encoding="utf-8"), "a how-to page shows at least a command"
         return
     script = tmp_path / "page.py"
-    script.write_text("\n".join(blocks), encoding="utf-8")
+    shown = [block for block in blocks if ">>>" in block]
+    if shown:  # with its answers: a doctest
+        assert len(shown) == len(blocks), "a page shows Python with or without answers"
+        runner = "import doctest, pathlib, sys; sys.exit(doctest.testfile('page.txt', module_relative=False).failed)"
+        (tmp_path / "page.txt").write_text("\n\n".join(shown), encoding="utf-8")
+        script.write_text(runner, encoding="utf-8")
+    else:
+        script.write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_mapping_of_the_page_is_one() -> None:

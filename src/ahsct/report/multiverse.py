@@ -43,14 +43,14 @@ def multiverse_section(found: Multiverse, *, id: str = "multiverse") -> Section:
         name = id if len(groups) == 1 else f"{id}-{place + 1}"
         about = _about(arm, years, n_arms=own["arm"].n_unique())
         group = own.filter((pl.col("arm") == arm) & pl.col("time_years").eq_missing(years))
-        base = group.filter(pl.col("point") == 1).row(0, named=True)
-        has_limits = base["lower"] is not None and base["upper"] is not None
+        base = group.filter(pl.col("point") == 1)  # no row where nobody can be evaluated
+        lower, upper = base.select("lower", "upper").row(0) if base.height else (None, None)
         drawing = draw_specification(
             group,
             found.grid,
             title=f"Every answer, the lowest first{about}",
             data_kind=found.data_kind,
-            band=(base["lower"], base["upper"]) if has_limits else None,
+            band=None if lower is None or upper is None else (lower, upper),
         )
         if drawing is not None:
             figures.append((name, drawing))
