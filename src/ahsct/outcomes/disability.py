@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import polars as pl
 
 from ahsct.definitions import DisabilityRule, rule_hash
 from ahsct.outcomes import disability_kernel as k
-from ahsct.outcomes.disability_search import BLOCK_VISITS, Ints, is_compiled, runs_of, search_visits
+from ahsct.outcomes.disability_search import BLOCK_VISITS, is_compiled, runs_of, search_visits
+from ahsct.outcomes.disability_tables import candidate_records, confirmation_rows
 from ahsct.outcomes.disability_visits import (
-    Direction,
+    DIRECTIONS,
     MeasuredVisits,
     RelapseArrays,
     Threshold,
@@ -21,25 +21,7 @@ from ahsct.outcomes.disability_visits import (
     relapse_arrays,
     visits_key,
 )
-from ahsct.vocabulary import CANDIDATES, CONFIRMATIONS, EVENTS, conform
-
-DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-# in the order of the kernel's numbers
-_REASONS = (
-    None,
-    "unconfirmed",
-    "not_sustained",
-    "near_relapse",
-    "reverted",
-    "before_start",
-    "follow_up_too_short",
-    "not_persistent",
-    "other_kind",
-    "earlier_event",
-    "superseded",
-)
-_LABELS = (None, "RAW", "PIRA", "undefined")
-_RELAPSE_COLUMNS = {"is_relapse_free": pl.Boolean(), "relapse_free_day": pl.Int64()}
+from ahsct.vocabulary import CANDIDATES, EVENTS, conform
 
 
 @dataclass(frozen=True)
@@ -208,12 +190,12 @@ def _derive_block(
     if rule.relapse_rebaseline.startswith("next_visit"):  # the search goes back: bring onsets into order
         order = np.argsort(found[:, k.ONSET], kind="stable")
         found, reached, clean = found[order], reached[order], clean[order]
-    records = disability_records(found, measured, rule, has_relapses=has_relapses, hash=hash)
+    records = candidate_records(found, measured, rule, has_relapses=has_relapses, hash=hash)
     is_event = pl.col("rejected_because").is_null()
     order_by = ("patient_id", "day", "event_id")
     return (
         conform(records.filter(is_event), EVENTS).sort(order_by),
-        _confirmations(records, reached, clean, measured, rule, has_relapses),
+        confirmation_rows(records, reached, clean, measured, rule, has_relapses),
         conform(records.filter(~is_event), CANDIDATES).sort(order_by),
     )
 
@@ -279,118 +261,3 @@ def baselines(
         .sort("patient_id", "place")
         .drop("place")
     )
-
-
-def disability_records(
-    found: Ints,
-    measured: MeasuredVisits,
-    rule: DisabilityRule,
-    *,
-    has_relapses: bool,
-    hash: str,
-) -> pl.DataFrame:
-    """Return one row per onset visit that was looked at: the columns of CANDIDATES."""
-    frame = measured.frame
-    day, value, row = frame["visit_day"], frame["value"], frame["row"]
-    patient, direction, baseline, carried, left, onset, confirmed, last, outcome, label = (
-        pl.Series(found[:, column]) for column in range(k.N_COLUMNS)
-    )
-    confirmed = pl.select(pl.when(confirmed >= 0).then(confirmed)).to_series()  # -1: not confirmed
-    is_last = np.zeros(len(frame), dtype=np.bool_)
-    is_last[measured.starts[1:] - 1] = True
-    records = pl.DataFrame(
-        {
-            "patient_id": measured.patients.gather(patient),
-            "kind": pl.repeat("disability", len(found), eager=True),
-            "measure": pl.repeat(rule.measure, len(found), eager=True),
-            "direction": pl.Series(DIRECTIONS).gather((direction < 0).cast(pl.Int64)),
-            "day": day.gather(confirmed if rule.event_day == "confirmation" else onset),
-            "left_day": day.gather(left),
-            "baseline_day": day.gather(baseline),
-            "value_before": value.gather(carried),
-            "value_after": value.gather(onset),
-            "confirmed_day": day.gather(confirmed),
-            "sustained_days": day.gather(last) - day.gather(onset),
-            "is_sustained_to_end": is_last[last.to_numpy()],
-            "label": pl.Series(_LABELS, dtype=pl.String).gather(label if has_relapses else label * 0),
-            "rule_hash": pl.repeat(hash, len(found), eager=True),
-            "rejected_because": pl.Series(_REASONS, dtype=pl.String).gather(outcome),
-            "baseline": row.gather(baseline),
-            # a baseline that may not improve keeps the value of an earlier visit
-            "baseline_value": row.gather(pl.select(pl.when(carried != baseline).then(carried)).to_series()),
-            "onset": row.gather(onset),
-            "confirmation": row.gather(confirmed),
-        }
-    )
-    is_event = pl.col("rejected_because").is_null()
-    return records.with_columns(
-        # a candidate whose confirmation never came is dated by its onset
-        pl.col("day").fill_null(day.gather(onset)),
-        pl.format(
-            "{}/{}_{}/{}{}",
-            "patient_id",
-            "measure",
-            "direction",
-            pl.when(is_event).then(pl.lit("")).otherwise(pl.lit("rejected/")),
-            _numbers(found),
-        ).alias("event_id"),
-        # joined and split again: several times faster than a list of columns
-        pl.concat_str(
-            (
-                pl.format(f"visits:{{}}:{role}", role)
-                for role in ("baseline", "baseline_value", "onset", "confirmation")
-            ),
-            separator=" ",
-            ignore_nulls=True,
-        )
-        .str.split(" ")
-        .alias("sources"),
-    )
-
-
-def _numbers(found: Ints) -> pl.Series:
-    """Return 1, 2 … for the events of a patient and direction in order of onset, likewise the candidates."""
-    group = found[:, k.PATIENT] * 4 + (found[:, k.DIRECTION] < 0) * 2 + (found[:, k.OUTCOME] != k.EVENT)
-    order = np.argsort(group, kind="stable")
-    is_new = np.diff(group[order], prepend=-1) != 0
-    place = np.arange(len(group))
-    number = np.empty(len(group), dtype=np.int64)
-    number[order] = place - np.maximum.accumulate(np.where(is_new, place, 0)) + 1
-    return pl.Series(number)
-
-
-def _confirmations(
-    records: pl.DataFrame,
-    reached: Ints,
-    clean: Ints,
-    measured: MeasuredVisits,
-    rule: DisabilityRule,
-    has_relapses: bool,
-) -> pl.DataFrame:
-    """Return one row per event and confirmation period reached."""
-    is_event = records["rejected_because"].is_null().to_numpy()
-    which, period = np.nonzero(is_event[:, None] & (reached >= 0))
-    place, free = reached[which, period], clean[which, period]
-    frame = measured.frame
-    days = np.zeros((2, reached.shape[1]), dtype=np.int64)
-    for row, direction in zip(days, DIRECTIONS, strict=True):
-        own = [days for days, _ in rule.periods_of(direction)]
-        row[: len(own)] = own
-    is_better = (records["direction"] == "improvement").to_numpy()[which].astype(np.int64)
-    free_place = pl.select(pl.when(pl.Series(free) >= 0).then(pl.Series(free))).to_series()
-    found = pl.DataFrame(
-        {
-            "patient_id": records["patient_id"].gather(which),
-            "event_id": records["event_id"].gather(which),
-            "period_days": days[is_better, period],
-            "day": frame["visit_day"].gather(place),
-            "value": frame["value"].gather(place),
-            "source_row": frame["row"].gather(place),
-            "is_relapse_free": free == place,
-            "relapse_free_day": frame["visit_day"].gather(free_place),
-        }
-    )
-    if not has_relapses:
-        nothing = (pl.lit(None, dtype=kind).alias(name) for name, kind in _RELAPSE_COLUMNS.items())
-        found = found.with_columns(nothing)
-    return conform(found, CONFIRMATIONS).sort("patient_id", "event_id", "period_days")

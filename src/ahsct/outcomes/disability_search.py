@@ -97,7 +97,7 @@ def search_visits(
         as_kernel_array(measured.frame["need"], np.int64) if "need" in has else nothing,
         as_kernel_array(measured.frame["can_confirm"], np.bool_),
         as_kernel_array(may_be_baseline(measured, rule, run[0]), np.bool_),
-        *relapses,
+        *(as_kernel_array(part, np.int64) for part in relapses),
         first_days(measured, rule),
         may_be_imputed(measured, rule),
         settings,

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ import polars as pl
 
 from ahsct.definitions import DisabilityRule
 from ahsct.errors import TableError
-from ahsct.kernels import as_kernel_array
 from ahsct.vocabulary import require_columns
 
 SCALE = 1_000_000  # scores are held in millionths, so that decimal thresholds are exact
@@ -22,12 +21,11 @@ _NO_DAY = -(1 << 40)
 _SPAN = 1 << 32  # more than any two days differ
 _LIMIT = 1_000_000  # no score and no day lies beyond (2,700 years)
 _CONTEXT = ("time_zero_day", "mobilisation_start_day", "rebaseline_day")
-_SCORES = (
-    "value",
-    "reference",
-)  # the score, and what the threshold is looked up at where that is another column
+# the score, and what the threshold is looked up at where that is another column
+_SCORES = ("value", "reference")
 
 Direction = Literal["worsening", "improvement"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 # where each patient's relapses start, their onsets, and the days on which they are over
 RelapseArrays = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 Threshold = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
@@ -138,7 +136,7 @@ def measured_visits(
             for name in ("patient_id", "visit_day")
         }
         | {
-            f"`visits.{c}` must lie within ±{_LIMIT}": pl.col(name).abs() > _LIMIT
+            f"`visits.{c}` must lie within ±{_LIMIT}": ~pl.col(name).is_between(-_LIMIT, _LIMIT)
             for c, name in (*zip(own, _SCORES, strict=False), ("visit_day", "visit_day"))
         },
     )
@@ -262,22 +260,31 @@ def relapse_arrays(
             f"`relapses.{name}` must not be missing": pl.col(name).is_null()
             for name in ("patient_id", "onset_day")
         }
-        | {f"`relapses.onset_day` must lie within ±{_LIMIT}": pl.col("onset_day").abs() > _LIMIT},
+        | {
+            f"`relapses.onset_day` must lie within ±{_LIMIT}": ~pl.col("onset_day").is_between(
+                -_LIMIT, _LIMIT
+            )
+        },
     )
     # each run of rows of one patient is looked up once
     begins = _starts(frame["patient_id"])
     known = pl.DataFrame({"patient_id": patients, "p": np.arange(len(patients), dtype=np.int64)})
     runs = frame.select(pl.col("patient_id").gather(begins[:-1]))
     place = runs.join(known, on="patient_id", how="left", maintain_order="left")["p"].fill_null(-1).to_numpy()
-    who = np.repeat(place, np.diff(begins))
-    onsets, overs = (as_kernel_array(frame[name], np.int64) for name in ("onset_day", "over_day"))
-    key = who * _SPAN + onsets
-    if (who < 0).any() or (np.diff(key) < 0).any() or has_end:
-        order = np.lexsort((overs, key))
+    onsets, overs = frame["onset_day"].to_numpy(), frame["over_day"].to_numpy()
+    lengths = np.diff(begins)
+    falls = (frame["onset_day"][1:] < frame["onset_day"][:-1]).to_numpy().copy()
+    falls[begins[1:-1] - 1] = False  # from one patient to the next
+    if has_end or falls.any() or (np.diff(place, prepend=-1) <= 0).any():
+        who = np.repeat(place, lengths)
+        order = np.lexsort((overs, who * _SPAN + onsets))
         order = order[who[order] >= 0]
-        who, onsets, overs = who[order], onsets[order], overs[order]
-    starts = np.searchsorted(who, np.arange(len(patients) + 1))
-    return starts.astype(np.int64), onsets, overs
+        onsets, overs = onsets[order], overs[order]
+        counts = np.bincount(who[order], minlength=len(patients))
+    else:
+        counts = np.zeros(len(patients), dtype=np.int64)
+        counts[place] = lengths
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), onsets, overs
 
 
 def _days(table: str, frame: pl.DataFrame, name: str) -> pl.Expr:

@@ -20,8 +20,8 @@ from ahsct.outcomes import disability_kernel as k
 from ahsct.outcomes.activity import derive_relapses, mri_events
 from ahsct.outcomes.assessments import CONTINUOUS, Assessment, Context, derive_context, disability_of
 from ahsct.outcomes.derive import all_events
-from ahsct.outcomes.disability import disability_records
 from ahsct.outcomes.disability_search import FEW_VISITS, runs_of, search_visits
+from ahsct.outcomes.disability_tables import candidate_records
 from ahsct.outcomes.disability_visits import measured_visits, relapse_arrays
 from ahsct.outcomes.shared_tables import SharedTables
 from ahsct.outcomes.time_to_event import settle_endpoint
@@ -354,7 +354,7 @@ def _changes(
 
         found.append(memory.once(("search", direction, days, _fields_but(rule, SETTLES)), search))
     visits = memory.numbered(measured.frame)
-    records = disability_records(
+    records = candidate_records(
         np.concatenate(found),
         replace(measured, frame=visits),
         first,
