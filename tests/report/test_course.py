@@ -9,7 +9,9 @@ from tests.outcomes.test_course import one_patient, roving
 from ahsct import load_example, plot_course
 from ahsct.errors import RequestError
 from ahsct.outcomes.course import derive_course
+from ahsct.outcomes.disability_tables import REASONS
 from ahsct.report import course_text
+from ahsct.report.course_words import reason_words
 from ahsct.report.figures.course import draw_course
 
 
@@ -33,6 +35,12 @@ def test_the_picture_names_every_change(course) -> None:
 def test_the_words_name_the_later_visit_on_which_pira_rests() -> None:
     text = course_text(derive_course(one_patient(relapses=[-200, 560]), "a", roving()))
     assert "without a relapse near it on day 731; PIRA" in " ".join(text.split())
+
+
+def test_every_reason_of_the_search_has_words() -> None:
+    for reason in REASONS[1:]:
+        assert reason is not None
+        assert reason_words(reason) != reason.replace("_", " ") or reason == "unconfirmed"
 
 
 def test_two_drawings_are_the_same_bytes(course) -> None:

@@ -16,6 +16,10 @@ _REASONS = {
     "reverted": "a visit up to the confirmation no longer shows it",
     "before_start": "before counting starts",
     "follow_up_too_short": "followed too short to confirm",
+    "not_persistent": "confirmed, but a confirmed change back followed",
+    "other_kind": "confirmed, but not of the kind that the rule asks for",
+    "earlier_event": "confirmed, but not the event that the rule asks for by number",
+    "superseded": "a relapse took the search back, and this onset was found again from a later baseline",
     "not_evaluable": "not evaluable",
 }
 
