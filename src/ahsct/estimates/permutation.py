@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ahsct.chunks import random_stream
 from ahsct.errors import RequestError
 from ahsct.estimates._groups import ALL_BUT_ARM, groups, require_no_competing_event
 from ahsct.estimates._risk_table import Counts, Floats, risk_table
@@ -227,7 +228,7 @@ def _pairs_beyond(
 
 def _drawn(scores: Floats, size: int, score: float, n_draws: int, seed: int) -> Permutation:
     """Count random assignments; the observed one counts too, so that p is never 0."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = random_stream(seed, stream="permutation_log_rank", patient=0)
     beyond = 0
     for start in range(0, n_draws, 2000):
         n = min(2000, n_draws - start)
