@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,13 +57,12 @@ def reconstruct_patients(
         is_final = i == len(starts) - 1
         if is_final and n_events is None:
             lost = min(n, round(rate * (t[-1] - at[i])))  # as fast as before the last printed number
-        elif is_final:
-            so_far, total = int(events.sum()), n_events
-            lost = _fitted(t, s, span, n, last_s, range(n + 1), lambda d, left: abs(so_far + d - total))
+        elif is_final and n_events is not None:
+            left_over = n_events - int(events.sum())
+            lost = _fitted(t, s, span, n, last_s, most=n, n_events=left_over, n_left=None)
         else:
             wanted = int(risk[i + 1])
-            most = n - min(wanted, n)
-            lost = _fitted(t, s, span, n, last_s, range(most + 1), lambda d, left, to=wanted: abs(left - to))
+            lost = _fitted(t, s, span, n, last_s, most=n - min(wanted, n), n_events=None, n_left=wanted)
         d, c, n, last_s = _walk(t, s, span, n, last_s, lost)
         events[span], censored[span] = d, c
         passed = (at[i + 1] if not is_final else t[-1]) - at[0]
@@ -140,13 +138,14 @@ def _walk(t: Floats, s: Floats, span: slice, n: int, last_s: float, lost: int) -
 
 
 def _fitted(
-    t: Floats, s: Floats, span: slice, n: int, last_s: float, choices: range, miss: Callable[[int, int], int]
-) -> int:
+    t: Floats, s: Floats, span: slice, n: int, last_s: float, *, most: int, n_events: int | None, n_left: int | None
+) -> int:  # fmt: skip
     """Return how many censorings miss the printed number least and, among those, follow the curve best."""
+    end = float(s[span.stop - 1]) if span.stop > span.start else last_s
 
     def key(lost: int) -> tuple[int, float, int]:
         events, _, left, reached = _walk(t, s, span, n, last_s, lost)
-        end = float(s[span.stop - 1]) if span.stop > span.start else last_s
-        return miss(int(events.sum()), left), abs(reached - end), lost
+        miss = abs(int(events.sum()) - n_events) if n_events is not None else abs(left - (n_left or 0))
+        return miss, abs(reached - end), lost
 
-    return min(choices, key=key)
+    return min(range(most + 1), key=key)
