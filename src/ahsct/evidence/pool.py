@@ -13,6 +13,7 @@ from scipy.special import expit
 from ahsct.errors import RequestError, did_you_mean
 from ahsct.estimates.proportions import clopper_pearson
 from ahsct.estimates.rows import result, results_frame
+from ahsct.evidence.bayes import bayes_random_effects
 from ahsct.evidence.beta_binomial import beta_binomial
 from ahsct.evidence.effect_sizes import back_to_proportion, proportion_effects
 from ahsct.evidence.entries import Entry
@@ -23,6 +24,9 @@ from ahsct.evidence.random_effects import Fit, fit_random_effects, prediction_in
 
 MEASURES = ("proportion", "survival", "ratio")
 PROPORTION_METHODS = ("glmm", "beta-binomial", "logit", "arcsine", "freeman-tukey")
+BAYES_SCALE = 0.5
+BAYES = f"Bayesian random effects, half-normal prior of scale {BAYES_SCALE} for the standard deviation between studies"
+_FEW = 4
 _METHOD_WORDS = {
     "glmm": "binomial-normal model, maximum likelihood, 60 quadrature nodes; t with k - 1",
     "beta-binomial": "beta-binomial model, maximum likelihood; t with k - 1",
@@ -61,7 +65,8 @@ class Pool:
     """A pooled number on its natural scale (probability or ratio).
 
     `estimate` is None where nothing can be pooled. With one group its own number is given, and `method` says so.
-    `prediction` is where the true value of a new study would lie; `alternatives` the lowest and highest pooled value
+    `bayes` is the posterior median with its 95 % limits under a half-normal prior (scale 0.5) of the variance between
+    studies, given for up to 4 estimates, where the t interval says little. `prediction` is where the true value of a new study would lie; `alternatives` the lowest and highest pooled value
     over other sets without overlap that hold at least 95 % of the patients.
     """
 
@@ -80,6 +85,7 @@ class Pool:
     i2: float | None
     n: int
     n_events: int | None
+    bayes: tuple[float, float, float] | None
     alternatives: tuple[float, float] | None
     warnings: tuple[str, ...]
 
@@ -111,6 +117,19 @@ class Pool:
                 result(statistic="prediction_interval", unit=unit, estimate=self.estimate, lower=self.prediction[0],
                        upper=self.prediction[1], method=f"prediction interval, {self.prediction_convention}", **common)
             )  # fmt: skip
+        if self.bayes is not None:
+            middle, least, most = self.bayes
+            rows.append(
+                result(
+                    statistic=f"pooled_{self.measure}",
+                    unit=unit,
+                    estimate=middle,
+                    lower=least,
+                    upper=most,
+                    method=BAYES,
+                    **common,
+                )
+            )
         if self.tau2 is not None:
             low, high = self.tau2_limits or (None, None)
             scale = {"proportion": "logit", "survival": "log(-log)", "ratio": "log"}[self.measure]
@@ -195,7 +214,7 @@ def _require_seen(entries: Sequence[Entry]) -> None:
 
 def _numbers(entries: Sequence[Entry], measure: str, settings: Settings) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(
-        ("estimate", "lower", "upper", "df", "prediction", "tau2", "tau2_limits", "i2", "n_events")
+        ("estimate", "lower", "upper", "df", "prediction", "tau2", "tau2_limits", "i2", "n_events", "bayes")
     )
     empty |= {"method": "nothing to pool", "n": int(sum(entry.weight for entry in entries)), "warnings": []}
     if not entries:
@@ -216,9 +235,14 @@ def _numbers(entries: Sequence[Entry], measure: str, settings: Settings) -> dict
         else (lambda value: float(np.exp(value)))
     )
     scale = "log(-log S)" if measure == "survival" else "log ratio"
-    return empty | _normal(
+    found = empty | _normal(
         fit, settings, back, f"random effects on {scale}, {settings.tau2}, {settings.test}"
     )
+    if len(entries) <= _FEW:
+        posterior = bayes_random_effects(y, np.square(se), tau_scale=BAYES_SCALE)
+        low, high = sorted(back(limit) for limit in posterior.interval(settings.conf_level))
+        found["bayes"] = (back(posterior.quantile(0.5)), low, high)
+    return found
 
 
 def _one(entry: Entry, settings: Settings) -> dict[str, Any]:
@@ -289,7 +313,7 @@ def _normal(fit: Fit, settings: Settings, back: Callable[[Any], float], method: 
         low, high = sorted(back(limit) for limit in prediction_interval(fit, convention=settings.prediction))
         prediction = (low, high)
     warnings = []
-    if fit.df is not None and fit.k <= 4:
+    if fit.df is not None and fit.k <= _FEW:
         warnings.append(
             f"{fit.k} groups: t with {fit.df} degrees of freedom makes the interval wide, as it should be"
         )
