@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ahsct import __version__
-from ahsct.cli import definitions, study
+from ahsct.cli import definitions, evidence, study
 from ahsct.errors import AhsctError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command()(study.demo)
 app.command()(study.check)
 app.command()(study.analyse)
 app.add_typer(definitions.app, name="definitions")
+app.add_typer(evidence.app, name="evidence")
 
 
 def main() -> None:

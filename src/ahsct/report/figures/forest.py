@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 _LEFT, _RIGHT = 14.0, 16.0
 _ROW = 15.0
-_COLORS = {"pooled in": BLUE, "shown": SOFT, "memory": GREY, "published": PURPLE, "pool": VERMILION, "prediction": VERMILION, "own": GREEN}
+_COLORS = {
+    "pooled in": BLUE,
+    "shown": SOFT,
+    "memory": GREY,
+    "published": PURPLE,
+    "pool": VERMILION,
+    "prediction": VERMILION,
+    "own": GREEN,
+}
 _ENDS = {"published": "published pool", "memory": "recalled, never pooled", "shown": "shown, not pooled"}
 
 
@@ -62,7 +70,9 @@ def draw_forest(panel: Panel) -> Drawing | None:
                 write(area, _LEFT, y + 6, part, color=SOFT if is_grey else INK, has_halo=True,
                       weight="bold" if line.role in ("pool", "own") else "normal")  # fmt: skip
                 y += _ROW
-            _mark(area, line, y + 5, lambda value: _LEFT + wide * place(min(max(value, low), high)), low, high)
+            _mark(
+                area, line, y + 5, lambda value: _LEFT + wide * place(min(max(value, low), high)), low, high
+            )
             y += 18
         area.plot([_LEFT, _LEFT + wide], [height - 24] * 2, color=GREY, linewidth=0.8)
         return finish(
@@ -81,7 +91,12 @@ def draw_forest(panel: Panel) -> Drawing | None:
 
 def _mark(area: Axes, line: Line, y: float, x: Callable[[float], float], low: float, high: float) -> None:
     color = _COLORS[line.role]
-    if line.role == "pool" and line.lower is not None and line.upper is not None and line.estimate is not None:
+    if (
+        line.role == "pool"
+        and line.lower is not None
+        and line.upper is not None
+        and line.estimate is not None
+    ):
         a, b, middle = x(line.lower), x(line.upper), x(line.estimate)
         area.fill([a, middle, b, middle], [y, y - 6, y, y + 6], color=color, linewidth=0)
     elif line.lower is not None and line.upper is not None:
@@ -90,7 +105,14 @@ def _mark(area: Axes, line: Line, y: float, x: Callable[[float], float], low: fl
             for off in (-1.5, 1.5):
                 area.plot([a, b], [y + off] * 2, color=color, linewidth=0.9)
         else:
-            area.plot([a, b], [y, y], color=color, linewidth=1.6, solid_capstyle="butt", linestyle=(0, (2, 2)) if line.role == "memory" else "-")
+            area.plot(
+                [a, b],
+                [y, y],
+                color=color,
+                linewidth=1.6,
+                solid_capstyle="butt",
+                linestyle=(0, (2, 2)) if line.role == "memory" else "-",
+            )
     for value, end, marker in ((line.lower, low, "<"), (line.upper, high, ">")):
         if value is not None and (value < low if marker == "<" else value > high):
             area.scatter([x(end)], [y], marker=marker, s=26, color=color, zorder=3)
@@ -103,13 +125,17 @@ def _mark(area: Axes, line: Line, y: float, x: Callable[[float], float], low: fl
         )  # fmt: skip
 
 
-def _axis(panel: Panel, lines: list[Line]) -> tuple[float, float, list[tuple[float, str]], Callable[[float], float]]:
+def _axis(
+    panel: Panel, lines: list[Line]
+) -> tuple[float, float, list[tuple[float, str]], Callable[[float], float]]:
     """Return the range, the ticks with their words, and where a value lies between 0 and 1."""
     if panel.unit == "ratio":
         low, high = 0.02, 20.0
         ticks = [(value, f"{value:g}") for value in (0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 20.0)]
         return low, high, ticks, lambda value: math.log(value / low) / math.log(high / low)
-    numbers = [value for line in lines for value in (line.estimate, line.lower, line.upper) if value is not None]
+    numbers = [
+        value for line in lines for value in (line.estimate, line.lower, line.upper) if value is not None
+    ]
     if panel.unit == "percent":
         # rare events would all lie at the left edge
         estimates = sorted(line.estimate for line in lines if line.estimate is not None)
@@ -120,13 +146,18 @@ def _axis(panel: Panel, lines: list[Line]) -> tuple[float, float, list[tuple[flo
     low, high = math.floor(2 * min(*numbers, 0.0)) / 2, math.ceil(2 * max(*numbers, 0.0)) / 2
     n = max(1, round(2 * (high - low)))
     step = 0.5 if n <= 6 else 1.0
-    ticks = [(low + step * i, f"{low + step * i:g}".replace("-", "−")) for i in range(int((high - low) / step + 1e-9) + 1)]
+    ticks = [
+        (low + step * i, f"{low + step * i:g}".replace("-", "−"))
+        for i in range(int((high - low) / step + 1e-9) + 1)
+    ]
     return low, high, ticks, lambda value: (value - low) / (high - low)
 
 
 def _words(line: Line, unit: str) -> str:
     """Return what stands above an interval: label, value with limits, counts, and what the mark means."""
-    scale, decimals, sign = (100, 1, f"{NO_BREAK}%") if unit == "percent" else (1, 2, "" if unit == "ratio" else f"{NO_BREAK}%")
+    scale, decimals, sign = (
+        (100, 1, f"{NO_BREAK}%") if unit == "percent" else (1, 2, "" if unit == "ratio" else f"{NO_BREAK}%")
+    )
     between = " to " if unit.startswith("percent ") else "–"
     limits = ""
     if line.lower is not None and line.upper is not None:
@@ -138,5 +169,11 @@ def _words(line: Line, unit: str) -> str:
         value = f"{scale * line.estimate:.{decimals}f}{sign}" + (f" ({limits})" if limits else "")
     if line.conf_level is not None and abs(line.conf_level - 0.95) > 1e-9 and limits:
         value += f", a {100 * line.conf_level:g}{NO_BREAK}% interval"
-    parts = [f"{line.label}: {value}".replace("-", "−") if unit.startswith("percent ") else f"{line.label}: {value}", line.counts, _ENDS.get(line.role, "")]
+    parts = [
+        f"{line.label}: {value}".replace("-", "−")
+        if unit.startswith("percent ")
+        else f"{line.label}: {value}",
+        line.counts,
+        _ENDS.get(line.role, ""),
+    ]
     return "; ".join(part for part in parts if part)
