@@ -2,8 +2,8 @@
 
 Run `python benchmarks/evidence_coverage.py [--n 10000] [--r]`; minutes. Seeds are fixed.
 
-Normal-normal: known variances, 0.25 times a chi-squared draw cut to 0.009-0.6 (Brockwell and Gordon 2001,
-doi:10.1002/sim.650), mean 0.5, tau² 0, 0.05, 0.2. Counts: the sizes of 15 series without overlap in the evidence table,
+Normal-normal: known variances, mean 0.5, tau² 0, 0.05, 0.2. Moderately unequal variances are uniform from 0.05 to 0.25; very
+unequal ones are 0.25 times a chi-squared draw cut to 0.009-0.6 (Brockwell and Gordon 2001, doi:10.1002/sim.650). Counts: the sizes of 15 series without overlap in the evidence table,
 logit of the true proportion normal with tau 0.5 around the logit of the value named; covered is that value.
 """
 
@@ -11,6 +11,7 @@ import argparse
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import expit, logit
@@ -31,21 +32,25 @@ cat("  R rma.glmm, nAGQ = 60", 1000 * t / 20, "ms a fit\n")
 """
 
 
-def normal(n: int, tau2: float) -> None:
+def skewed(rng: np.random.Generator) -> np.ndarray:
+    v = np.empty(0)
+    while v.size < 15:
+        draw = 0.25 * rng.chisquare(1, 40)
+        v = np.append(v, draw[(draw > 0.009) & (draw < 0.6)])
+    return v[:15]
+
+
+def normal(n: int, tau2: float, name: str, variances: Callable[[np.random.Generator], np.ndarray]) -> None:
     rng = np.random.Generator(np.random.Philox(key=[1, int(1000 * tau2)]))
     covered = dict.fromkeys(("z", "hartung-knapp", "hartung-knapp-safe"), 0)
     for _ in range(n):
-        v = np.empty(0)
-        while v.size < 15:
-            draw = 0.25 * rng.chisquare(1, 40)
-            v = np.append(v, draw[(draw > 0.009) & (draw < 0.6)])
-        v = v[:15]
+        v = variances(rng)
         y = 0.5 + rng.normal(size=15) * np.sqrt(v + tau2)
         for test in covered:
             fit = fit_random_effects(y, v, test=test)
             covered[test] += bool(fit.lower[0] <= 0.5 <= fit.upper[0])
     words = ", ".join(f"{test} {100 * count / n:.1f} %" for test, count in covered.items())
-    print(f"  tau² {tau2:g}: REML with {words}", flush=True)
+    print(f"  {name} variances, tau² {tau2:g}: REML with {words}", flush=True)
 
 
 def counts(n: int, share: float) -> None:
@@ -90,8 +95,12 @@ def main() -> None:
     parser.add_argument("--r", action="store_true")
     options = parser.parse_args()
     print(f"coverage of nominal 95 % intervals, {options.n} meta-analyses of 15 studies")
-    for tau2 in (0.0, 0.05, 0.2):
-        normal(options.n, tau2)
+    for name, variances in (
+        ("moderately unequal", lambda rng: rng.uniform(0.05, 0.25, 15)),
+        ("very unequal", skewed),
+    ):
+        for tau2 in (0.0, 0.05, 0.2):
+            normal(options.n, tau2, name, variances)
     for share in (0.005, 0.015, 0.05):
         counts(options.n, share)
     rng = np.random.Generator(np.random.Philox(3))

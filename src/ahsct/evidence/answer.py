@@ -170,7 +170,11 @@ def panel_of(
             for entry, reason in pool.selection.left_out
             if entry.estimate is not None
         ]
-    words = f"{pool.method}." if pool.estimate is not None else "Nothing can be pooled."
+    words = (
+        f"{pool.method[0].upper()}{pool.method[1:]}."
+        if pool.estimate is not None
+        else "Nothing can be pooled."
+    )
     if pool.alternatives is not None:
         low, high = pool.alternatives
         between = (

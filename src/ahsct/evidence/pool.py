@@ -315,7 +315,7 @@ def _normal(fit: Fit, settings: Settings, back: Callable[[Any], float], method: 
     warnings = []
     if fit.df is not None and fit.k <= _FEW:
         warnings.append(
-            f"{fit.k} groups: t with {fit.df} degrees of freedom makes the interval wide, as it should be"
+            f"{fit.k} groups: t with {fit.df} degree{'' if fit.df == 1 else 's'} of freedom makes the interval wide, as it should be"
         )
     return {"estimate": back(fit.mean), "lower": lower, "upper": upper, "df": fit.df, "tau2": fit.tau2,
             "tau2_limits": tau2_interval(fit), "i2": fit.i2, "prediction": prediction, "method": method, "warnings": warnings}  # fmt: skip

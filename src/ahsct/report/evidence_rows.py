@@ -28,7 +28,7 @@ def evidence_rows(evidence: Evidence) -> list[dict[str, Any]]:
     >>> from ahsct.evidence.read import read_evidence
     >>> row = evidence_rows(read_evidence())[0]
     >>> row["value"], row["interval"], row["counts"], row["mark"]
-    ('69.6 %', '46.6 to 84.2 (95 %, log-log)', '7 of 23 with the opposite (derived)', 'seen')
+    ('69.6 %', '46.6 to 84.2 (95 %, log-log)', '7 of 23 with an event (derived)', 'seen')
     """
     names = dict(evidence.studies.select("study_id", "citation").iter_rows())
     rules = dict(evidence.definitions.select("definition", "rule").iter_rows())
@@ -70,9 +70,7 @@ def mark_of(row: Mapping[str, Any]) -> str:
     """Return "seen", "seen once" (could not be read again), "recalled" or "yours"."""
     if row["origin"] != "shipped":
         return "yours"
-    return {"yes": "seen", "not re-checked": "seen once", MEMORY: "recalled"}.get(
-        row["verified"], row["verified"]
-    )
+    return {"not re-checked": "seen once", MEMORY: "recalled"}.get(row["verified"], "seen")
 
 
 def time_words(row: Mapping[str, Any]) -> str:
@@ -123,7 +121,7 @@ def counts_words(row: Mapping[str, Any]) -> str:
     """Return the counts, what they count and where they come from."""
     if row["n_events"] is None:
         return "" if row["n"] is None else f"n = {row['n']} {row['n_kind'] or ''}".strip()
-    what = " with the opposite" if row["count_of"] == "complement" else ""
+    what = " with an event" if row["count_of"] == "complement" else ""
     mark = "" if row["count_mark"] in (None, "printed") else f" ({row['count_mark']})"
     return (
         f"{row['n_events']} of {row['n']}{what}{mark}" if row["n"] is not None else f"{row['n_events']}{mark}"
