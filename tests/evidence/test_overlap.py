@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ahsct.errors import RequestError
-from ahsct.evidence import QUESTIONS, answer, collect, pool, read_evidence, select
-from ahsct.evidence import pool as pool_module_entry
+from ahsct.evidence import QUESTIONS, Settings, answer, collect, pool, pooling, read_evidence, select
 from ahsct.evidence.entries import Entry
 from ahsct.evidence.overlap import Selection, _heaviest, _nearly_as_heavy, _total, require_no_overlap
 
@@ -97,8 +96,6 @@ def test_only_an_unknown_overlap_can_be_released_by_name() -> None:
 
 
 def test_a_released_overlap_is_printed_with_the_pool() -> None:
-    from ahsct.evidence import Settings
-
     released = pool(
         DEATHS, EVIDENCE.overlaps, measure="proportion", settings=Settings(release=("mexico426,ruiz2019",))
     )
@@ -163,22 +160,17 @@ def test_no_study_enters_any_pool_twice() -> None:
 
 
 def test_a_pool_refuses_a_set_that_counts_patients_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    module = sys.modules["ahsct.evidence.pool"]
     entries = tuple(one for one in DEATHS if one.is_pooled)
     careless = Selection(chosen=entries, left_out=(), alternatives=(), released=(), is_complete=True)
-    monkeypatch.setattr(module, "select", lambda *_, **__: careless)
+    monkeypatch.setattr(pooling, "select", lambda *_, **__: careless)
     with pytest.raises(RequestError, match="Patients would count twice"):
-        pool_module_entry(DEATHS, EVIDENCE.overlaps, measure="proportion")
+        pool(DEATHS, EVIDENCE.overlaps, measure="proportion")
 
 
 def test_a_pool_refuses_a_recalled_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     recalled = next(one for one in DEATHS if one.verified == "memory")
     careless = Selection(chosen=(recalled,), left_out=(), alternatives=(), released=(), is_complete=True)
-    monkeypatch.setattr(sys.modules["ahsct.evidence.pool"], "select", lambda *_, **__: careless)
+    monkeypatch.setattr(pooling, "select", lambda *_, **__: careless)
     with pytest.raises(RequestError, match="cannot enter a pool"):
         pool(DEATHS, EVIDENCE.overlaps, measure="proportion")
 

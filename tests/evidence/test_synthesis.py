@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -283,6 +283,7 @@ def test_prediction_by_k_minus_2_is_wider() -> None:
         prediction_interval(fit_random_effects([0.0, 1.0], [1.0, 1.0]), convention="k-2")
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.floats(-3, 3), st.floats(0.05, 2)), min_size=3, max_size=8),
     st.floats(0.2, 5),
@@ -301,6 +302,7 @@ def test_scale_and_shift_pass_through(
         assert fit.std_errors[0] >= unsafe.std_errors[0] - 1e-12
 
 
+@settings(max_examples=10)
 @given(st.permutations(range(6)))
 def test_order_of_studies_does_not_matter(order: list[int]) -> None:
     x, n = (np.array(column)[:6] for column in COUNTS["rare"])

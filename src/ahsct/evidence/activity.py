@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
-from ahsct.evidence.answer import (
+from ahsct.evidence.answers import (
     POOL_COLUMNS,
     Answer,
     Sheet,
@@ -21,7 +21,7 @@ from ahsct.evidence.answer import (
     with_limits,
 )
 from ahsct.evidence.entries import MS_TYPES, Entry, collect
-from ahsct.evidence.pool import Pool, Settings, pool
+from ahsct.evidence.pooling import Pool, Settings, pool
 from ahsct.evidence.read import Evidence
 
 TIMES = (2.0, 3.0, 5.0, 10.0)

@@ -51,7 +51,7 @@ def find_evidence_problems(evidence: Evidence) -> pl.DataFrame:
 _DOUBTS = ("interval_off_centre", "one_limit")  # what a source may print: a warning
 _NO_SOURCE = Rule(
     name="no_source", column="source_title",
-    when=(pl.col("verified") != MEMORY) & pl.col("source_url").is_null() & pl.col("source_title").is_null(),
+    when=pl.col("verified").ne_missing(MEMORY) & pl.col("source_url").is_null() & pl.col("source_title").is_null(),
     message="a row without a source is refused: give `source_url` or `source_title`, with `locator`, or mark it `memory` (then it is shown and never pooled).",
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ _RULES: dict[str, Sequence[Rule]] = {
     ],
     "results": [
         _NO_SOURCE,
-        Rule(name="no_locator", column="locator", when=(pl.col("verified") != MEMORY) & pl.col("locator").is_null(),
+        Rule(name="no_locator", column="locator", when=pl.col("verified").ne_missing(MEMORY) & pl.col("locator").is_null(),
              message="`locator` says where in the source the number stands. Fill it in."),
         _order("lower", "estimate", "The lower limit lies above the estimate. Correct the numbers.", "interval_around_estimate"),
         _order("estimate", "upper", "The upper limit lies below the estimate. Correct the numbers.", "interval_around_estimate"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ahsct.evidence.answer import (
+from ahsct.evidence.answers import (
     POOL_COLUMNS,
     Answer,
     Panel,
@@ -18,7 +18,7 @@ from ahsct.evidence.answer import (
     ratio,
 )
 from ahsct.evidence.entries import Entry, collect
-from ahsct.evidence.pool import Pool, Settings, pool
+from ahsct.evidence.pooling import Pool, Settings, pool
 from ahsct.evidence.read import Evidence, seen_results
 
 _KINDS = {"randomised": "randomised", "matched": "matched or weighted", "unadjusted": "unadjusted"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ahsct.evidence.answer import (
+from ahsct.evidence.answers import (
     Answer,
     Line,
     Panel,
@@ -24,7 +24,7 @@ from ahsct.evidence.answer import (
 )
 from ahsct.evidence.entries import Entry, collect
 from ahsct.evidence.mortality import intensity_classes, progressive_share
-from ahsct.evidence.pool import Settings, pool
+from ahsct.evidence.pooling import Settings, pool
 from ahsct.evidence.read import MEMORY, Evidence, seen_results
 
 _Z95 = 1.959963984540054

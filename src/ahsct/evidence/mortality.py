@@ -10,7 +10,7 @@ import polars as pl
 from scipy.special import expit
 
 from ahsct.errors import RequestError, did_you_mean
-from ahsct.evidence.answer import (
+from ahsct.evidence.answers import (
     POOL_COLUMNS,
     Answer,
     Line,
@@ -25,7 +25,7 @@ from ahsct.evidence.answer import (
 )
 from ahsct.evidence.entries import Entry, collect
 from ahsct.evidence.glmm import binomial_normal
-from ahsct.evidence.pool import Pool, Settings, pool
+from ahsct.evidence.pooling import Pool, Settings, pool
 from ahsct.evidence.read import Evidence, has_memory, seen_results, seen_studies
 
 RULES = ("recorded", "cy_atg_intermediate", "cy_atg_low")

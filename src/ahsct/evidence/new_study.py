@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom, norm
 
 from ahsct.errors import RequestError, SourceError, did_you_mean
-from ahsct.evidence.answer import (
+from ahsct.evidence.answers import (
     Answer,
     Line,
     Panel,
@@ -27,7 +27,7 @@ from ahsct.evidence.answer import (
 )
 from ahsct.evidence.entries import Entry, collect
 from ahsct.evidence.overlap import BLOCKING
-from ahsct.evidence.pool import Pool, Settings, pool
+from ahsct.evidence.pooling import Pool, Settings, pool
 from ahsct.evidence.read import Evidence
 from ahsct.vocabulary import RESULTS, conform
 

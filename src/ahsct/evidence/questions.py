@@ -8,13 +8,13 @@ import polars as pl
 
 from ahsct.errors import RequestError
 from ahsct.evidence.activity import activity, disability
-from ahsct.evidence.answer import Answer
+from ahsct.evidence.answers import Answer
 from ahsct.evidence.check import find_evidence_problems
 from ahsct.evidence.comparisons import against_drugs
 from ahsct.evidence.intensity import brain_volume, intensity
 from ahsct.evidence.mortality import mortality
 from ahsct.evidence.new_study import new_study
-from ahsct.evidence.pool import Settings
+from ahsct.evidence.pooling import Settings
 from ahsct.evidence.read import Evidence, require_sound
 
 QUESTIONS: Mapping[int, str] = {

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from ahsct import __version__
-from ahsct.evidence.answer import Answer, Sheet
+from ahsct.evidence.answers import Answer, Sheet
 from ahsct.evidence.check import find_evidence_problems
-from ahsct.evidence.pool import Settings
+from ahsct.evidence.pooling import Settings
 from ahsct.evidence.questions import QUESTIONS, answer
 from ahsct.evidence.read import MEMORY, Evidence
 from ahsct.files import new_folder

@@ -6,7 +6,7 @@ import math
 
 import polars as pl
 
-from ahsct.evidence.answer import Scatter
+from ahsct.evidence.answers import Scatter
 from ahsct.report.figures.drawing import Drawing, axes, canvas, finish, sheet
 from ahsct.report.figures.key import Mark, draw_key, key_height
 from ahsct.report.figures.ticks import mark_x, mark_y

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ahsct.evidence.answer import Line, Panel
+from ahsct.evidence.answers import Line, Panel
 from ahsct.report.figures.drawing import Drawing, canvas, finish, sheet
 from ahsct.report.figures.wording import NO_BREAK, wrapped
 from ahsct.report.figures.words import write

@@ -10,7 +10,7 @@ import polars as pl
 
 from ahsct.estimates.rows import results_frame
 from ahsct.evidence.entries import Entry
-from ahsct.evidence.pool import BAYES, Pool, own_interval
+from ahsct.evidence.pooling import BAYES, Pool, own_interval
 
 Unit = Literal["percent", "ratio", "percent change", "percent a year"]
 Role = Literal["pooled in", "shown", "memory", "published", "pool", "prediction", "own"]
