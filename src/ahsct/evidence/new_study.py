@@ -27,7 +27,7 @@ from ahsct.evidence.answers import (
 )
 from ahsct.evidence.entries import Entry, collect
 from ahsct.evidence.overlap import BLOCKING
-from ahsct.evidence.pooling import Pool, Settings, pool
+from ahsct.evidence.pooling import Pool, Settings, own_interval, pool
 from ahsct.evidence.read import Evidence
 from ahsct.vocabulary import RESULTS, conform
 
@@ -175,7 +175,8 @@ def new_study(evidence: Evidence, settings: Settings, results: pl.DataFrame | No
         rows.append(
             (title, with_limits(one.estimate, one.lower, one.upper), _pooled(rest), _predicted(rest), verdict)
         )
-    first, rest, verdict = placed[0]
+    # the sentences are about the first number that the others can be held against
+    first, rest, verdict = next((one for one in placed if one[1].prediction is not None), placed[0])
     kind = {
         "reconstructed": " (patients reconstructed from published totals)",
         "simulated": " (simulated patients)",
@@ -183,8 +184,10 @@ def new_study(evidence: Evidence, settings: Settings, results: pl.DataFrame | No
     return Answer(
         number=7, title="Where does a new study stand?", question="Is a new study like those before it?",
         sentences=(
-            f"{_title(first)}: {first.label}{kind} has {with_limits(first.estimate, first.lower, first.upper)}; the others without overlap have "
-            f"{_pooled(rest)}, and a new one is expected at {_predicted(rest)}.",
+            f"{_title(first)}: {first.label}{kind} has {with_limits(first.estimate, first.lower, first.upper)}; the others "
+            f"without overlap give {_pooled(rest)}, and a new one is expected within {_predicted(rest)}."
+            if rest.prediction is not None
+            else f"{_title(first)}: {first.label}{kind} has {with_limits(first.estimate, first.lower, first.upper)}; the others cannot be pooled.",
             f"{verdict} To lie within a prediction interval is weak praise when it is wide, and patients, definitions and follow-up differ as much as treatments do.",
         ),
         panels=tuple(panels), scatters=(),
@@ -200,9 +203,10 @@ def _example(evidence: Evidence) -> list[Own]:
     for outcome, kind, at in (("transplant_death", "proportion", None), ("activity_free", "survival", 3.0)):
         for entry in collect(evidence, outcome, kind=kind, at_years=at):
             if entry.study_id == EXAMPLE and entry.is_pooled and entry.estimate is not None:
+                lower, upper = own_interval(entry)
                 found.append(Own(
                     study_id=EXAMPLE, data_kind="observed", label=f"{entry.label}, as if new", outcome=outcome, kind=kind, at_years=at,
-                    estimate=entry.estimate, lower=entry.lower, upper=entry.upper, conf_level=entry.conf_level, n=entry.n,
+                    estimate=entry.estimate, lower=lower, upper=upper, conf_level=entry.conf_level, n=entry.n,
                     n_events=entry.events,
                 ))  # fmt: skip
     return found
@@ -271,5 +275,5 @@ def _predicted(rest: Pool) -> str:
     return (
         "no value that can be named"
         if rest.prediction is None
-        else f"{percent(rest.prediction[0], 2)} to {percent(rest.prediction[1])}"
+        else f"{100 * rest.prediction[0]:.1f} to {percent(rest.prediction[1])}"
     )
