@@ -47,6 +47,10 @@ _HOME = {
     "exact_rate": "estimates",
     "rate_ratio": "estimates",
     "estimate_outcomes": "estimates",
+    "read_evidence": "evidence",
+    "find_evidence_problems": "evidence",
+    "fit_random_effects": "evidence",
+    "binomial_normal": "evidence",
     "analyse": "analysis",
     "write_report": "report",
 }

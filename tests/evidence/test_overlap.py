@@ -23,7 +23,7 @@ def entry(
         "key": f"{study}/1", "study_id": study, "label": study, "subgroup": "all", "types": frozenset(types.split()),
         "strata": frozenset(), "year": year, "weight": weight, "effective_n": None, "estimate": 0.1, "lower": None, "upper": None,
         "conf_level": None, "y": None, "se": None, "events": 1, "n": int(weight), "time_years": None, "endpoint": "", "definition": "",
-        "comparison": "", "source": "", "verified": "yes", "is_pooled": True, "reason": "", "origin": "shipped",
+        "comparison": "", "comparator": "", "source": "", "verified": "yes", "is_pooled": True, "reason": "", "origin": "shipped",
     }  # fmt: skip
     return Entry(**fields | more)  # type: ignore[arg-type]
 

@@ -132,6 +132,7 @@ def line_of(entry: Entry, *, is_in: bool, note: str = "", weight: float = 0.0) -
     lower, upper = own_interval(entry)
     role: Role = "memory" if entry.verified == "memory" else "pooled in" if is_in else "shown"
     where = "" if entry.subgroup == "all" else f", {entry.subgroup}"
+    where += f", against {entry.comparator}" if entry.comparator else ""
     if role == "shown" and "meta-analysis" in entry.reason:
         role = "published"
     level = 0.95 if entry.events is not None else entry.conf_level
@@ -181,6 +182,8 @@ def panel_of(
             f"{100 * low:.2f} to {100 * high:.2f} %" if unit == "percent" else f"{low:.2f} to {high:.2f}"
         )
         words += f" Over other sets without overlap that hold at least 95 % of the patients: {between}."
+    if pool.profile is not None:
+        words += f" By profile likelihood {100 * pool.profile[0]:.2f} to {100 * pool.profile[1]:.2f} %."
     if pool.bayes is not None:
         words += f" {BAYES}: {ratio(*pool.bayes) if unit == 'ratio' else with_limits(*pool.bayes)}."
     warnings = "".join(f" {warning[0].upper()}{warning[1:]}." for warning in pool.warnings)
@@ -239,18 +242,22 @@ def pool_row(name: str, pool: Pool) -> tuple[str, ...]:
             if pool.measure == "ratio"
             else f"{100 * low:.1f} to {100 * high:.1f} %"
         )
-    prior = "" if pool.bayes is None else _text(pool.measure, *pool.bayes)
+    prior = "" if pool.bayes is None else f"{_text(pool.measure, *pool.bayes)}, with a prior for the variance"
+    if pool.profile is not None:
+        prior = f"{100 * pool.profile[0]:.2f} to {100 * pool.profile[1]:.1f} %, profile likelihood"
     between = "" if pool.tau2 is None else f"{pool.tau2:.2f}"
     return name, str(pool.k), counts if pool.k else "", value, prior, new, between
 
 
 POOL_COLUMNS = (
-    "Group", "Groups pooled", "Patients", "Pooled (95 %)", "With a prior for the variance", "A new study (95 %)", "Variance between",
+    "Group", "Groups pooled", "Patients", "Pooled (95 %)", "Another interval (95 %)", "A new study (95 %)", "Variance between",
 )  # fmt: skip
 
 
 def _text(measure: str, estimate: float | None, lower: float | None, upper: float | None) -> str:
-    return ratio(estimate, lower, upper) if measure == "ratio" else with_limits(estimate, lower, upper)
+    if measure == "ratio":
+        return ratio(estimate, lower, upper)
+    return with_limits(estimate, lower, upper, decimals=2 if estimate is not None and estimate < 0.05 else 1)
 
 
 def join_results(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -71,6 +71,7 @@ class Entry:
     endpoint: str
     definition: str
     comparison: str
+    comparator: str
     source: str
     verified: str
     is_pooled: bool
@@ -176,6 +177,7 @@ def _entry(
         "key": row["result_id"], "study_id": row["study_id"], "label": label or row["study_id"], "subgroup": row["subgroup"],
         "types": group_types(row, study), "strata": strata, "year": study["year"] or 0, "time_years": row["time_years"],
         "endpoint": row["endpoint"], "definition": row["definition"] or "", "comparison": row["comparison"] or "",
+        "comparator": (row["comparator"] or "") if kind == "contrast" else "",
         "source": row["source_url"] or row["source_title"] or "", "verified": row["verified"], "origin": row["origin"],
         "events": None, "n": row["n"], "effective_n": None, "weight": _patients(row, study),
     }  # fmt: skip
