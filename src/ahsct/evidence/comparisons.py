@@ -57,7 +57,7 @@ def against_drugs(evidence: Evidence, settings: Settings) -> Answer:
     second = (
         "The comparator drugs are a mix that in part is no longer the strongest, matched comparisons keep what was not measured, and "
         "several of them may hold the same transplanted patients, so that only one of each such group is pooled; the trials against the "
-        "strongest drugs have no result yet."
+        "strongest drugs have no result in the texts read."
     )
     return Answer(
         number=6, title="Against drugs", question="What does the transplant do that drugs do not?", sentences=(first, second),

@@ -322,12 +322,12 @@ class _Model:
         from scipy.optimize import minimize_scalar
 
         beta = np.array([mu])
-        grid = (0.0, *_STARTS, 5.0)
+        grid = (0.0, 0.3, 1.0, 2.5, 5.0)
         found = [self.likelihood(beta, tau)[0] for tau in grid]
         i = int(np.argmax(found))
         low, high = grid[max(0, i - 1)], grid[min(len(grid) - 1, i + 1)]
         inside = minimize_scalar(
-            lambda tau: -self.likelihood(beta, tau)[0], bounds=(low, high), method="bounded", options={"xatol": 1e-7}
+            lambda tau: -self.likelihood(beta, tau)[0], bounds=(low, high), method="bounded", options={"xatol": 1e-5}
         )  # fmt: skip
         return max(found[i], -float(inside.fun))
 
@@ -352,4 +352,4 @@ def _limit(fall: Callable[[float], float], middle: float, direction: float) -> f
         reach *= 1.6
         if reach > 40:
             return float(direction * np.inf)
-    return float(brentq(fall, middle, middle + direction * reach, xtol=1e-9))
+    return float(brentq(fall, middle, middle + direction * reach, xtol=1e-7))
