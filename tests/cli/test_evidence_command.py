@@ -13,7 +13,7 @@ RUNNER = CliRunner()
 def run(*arguments: str) -> str:
     done = RUNNER.invoke(app, ["evidence", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 def test_list_and_show_mark_what_is_recalled() -> None:

@@ -151,6 +151,7 @@ def own_folder(tmp_path: Path, **changes: str) -> Path:
 
 def test_a_users_own_rows_enter_the_pool(tmp_path: Path) -> None:
     evidence = read_evidence(own_folder(tmp_path))
+    assert "overlap_not_stated" in find_evidence_problems(evidence)["rule"].to_list()
     assert find_evidence_problems(evidence).filter(pl.col("severity") == "error").is_empty()
     row = answer(evidence, 1).results.row(0, named=True)
     assert (row["n_events"], row["n"]) == (12, 2199)

@@ -168,6 +168,7 @@ def pool(
 
     settings = _settings(method, tau2, test, prediction, release)
     placed = None if results is None else read_results(results)
+    typer.echo("choosing the studies and pooling", err=True)
     found = answer(_read(own), question, settings=settings, rule=rule, results=placed)
     _print(found)
     if out is not None:
@@ -192,6 +193,7 @@ def page(
     from ahsct.report.evidence_page import write_evidence_page
 
     settings = _settings(method, tau2, test, prediction, release)
+    typer.echo("answering the questions and drawing their figures", err=True)
     folder = write_evidence_page(_read(own), out, settings=settings, rule=rule, force=force)
     typer.echo(f"Page: {folder / 'index.html'}")
 

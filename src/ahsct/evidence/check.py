@@ -174,6 +174,15 @@ def _keys(evidence: Evidence) -> pl.DataFrame:
                 f"The overlap of {a} and {b} stands twice. Keep one.",
             )
         pairs.add(frozenset((a, b)))
+    named = {name for pair in pairs for name in pair}
+    for row, study, origin in evidence.studies.select("row", "study_id", "origin").iter_rows():
+        if origin != "shipped" and study not in named:
+            message = (
+                f"No row of `overlaps` names {study!r}: it is taken to share no patient with any other study. List a cohort that may hold "
+                "the same patients, as unknown where you cannot say."
+            )
+            add("studies", row, "study_id", study, "overlap_not_stated", message)
+            rows[-1]["severity"] = "warning"
     return from_rows(rows, PROBLEMS)
 
 
