@@ -181,6 +181,8 @@ def panel_of(
         between = (
             f"{100 * low:.2f} to {100 * high:.2f} %" if unit == "percent" else f"{low:.2f} to {high:.2f}"
         )
+        if f"{low:.4f}" == f"{high:.4f}":
+            between = between.split(" to ")[0] + (" %" if unit == "percent" else "")
         words += f" Over other sets without overlap that hold at least 95 % of the patients: {between}."
     if pool.profile is not None:
         words += f" By profile likelihood {100 * pool.profile[0]:.2f} to {100 * pool.profile[1]:.2f} %."

@@ -31,6 +31,11 @@ from ahsct.evidence.read import Evidence, has_memory, seen_results, seen_studies
 RULES = ("recorded", "cy_atg_intermediate", "cy_atg_low")
 _ERAS = (("to 2010", 0, 2010), ("2011 to 2018", 2011, 2018), ("from 2019", 2019, 9999))
 _CENTRE_YEAR = 2015
+_WARNINGS = {
+    "logit": "misses the truth far too often with rare events",
+    "freeman-tukey": "misses the truth far too often with rare events",
+    "arcsine": "not measured with rare events",
+}
 
 
 def mortality(evidence: Evidence, settings: Settings, *, rule: str = "recorded") -> Answer:
@@ -168,7 +173,7 @@ def _by_method(entries: list[Entry], evidence: Evidence, settings: Settings) -> 
                 method,
                 value,
                 one.method,
-                "misses the truth far too often with rare events" if one.warnings else "",
+                _WARNINGS.get(method, ""),
             )
         )
     return Sheet(
