@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ahsct.errors import RequestError, SourceError, StudyError
-from ahsct.evidence import answer, find_evidence_problems, read_evidence, write_template
+from ahsct.evidence import answer, find_evidence_problems, read_evidence, recover_counts, write_template
 from ahsct.evidence.read import seen_results, seen_studies
 from ahsct.studies import published_numbers
 from ahsct.vocabulary import SCHEMAS
@@ -58,6 +58,20 @@ def test_the_2016_trial_is_read_from_its_published_numbers() -> None:
         ), row["result_id"]
     shipped = (Path(__file__).parents[2] / "src/ahsct/evidence/data/results.csv").read_text(encoding="utf-8")
     assert "\natkins2016/" not in shipped
+
+
+def test_derived_counts_are_those_that_the_printed_interval_allows() -> None:
+    rows = EVIDENCE.results.filter((pl.col("count_mark") == "derived") & pl.col("lower").is_not_null())
+    assert rows["result_id"].to_list() == ["atkins2016/1"]
+    row = rows.row(0, named=True)
+    found = recover_counts(
+        row["estimate"],
+        row["lower"],
+        row["upper"],
+        interval=row["interval_method"],
+        conf_level=row["conf_level"],
+    )
+    assert [(one.n, one.n_events) for one in found] == [(row["n"], row["n_events"])]
 
 
 @pytest.mark.parametrize(
