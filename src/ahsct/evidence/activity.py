@@ -156,7 +156,7 @@ def hazard_periods(evidence: Evidence, outcome: str) -> list[Periods]:
     >>> from ahsct.evidence.read import read_evidence
     >>> (sweden,) = [one for one in hazard_periods(read_evidence(), "activity_free") if one.entry.study_id == "silfverberg2024"]
     >>> [round(100 * risk, 1) for risk in sweden.yearly], [round(value, 2) for value in sweden.ratio]
-    ([6.1, 2.3], [0.37, 0.16, 0.87])
+    ([6.1, 2.3], [0.37, 0.16, 0.86])
     """
     early = {
         (one.study_id, one.subgroup): one
