@@ -20,7 +20,8 @@ def ahsct(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["analyse", "--help"], ["definitions", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["analyse", "--help"], ["definitions", "--help"], ["evidence", "--help"], ["--version"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ahsct import __version__
-from ahsct.cli import convert, course, definitions, edss, eligibility, multiverse, study
+from ahsct.cli import convert, course, definitions, edss, eligibility, evidence, multiverse, study
 from ahsct.errors import AhsctError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.command()(convert.convert)
 app.command()(eligibility.eligibility)
 app.add_typer(definitions.app, name="definitions")
 app.add_typer(edss.app, name="edss")
+app.add_typer(evidence.app, name="evidence")
 
 
 def main() -> None:

@@ -39,6 +39,9 @@ _DERIVED_TABLES = (
     "results",
     "flow",
     "problems",
+    "evidence_studies",
+    "evidence_results",
+    "evidence_overlaps",
 )
 _DTYPES: Mapping[str, pl.DataType] = {
     "text": pl.String(),
