@@ -1,12 +1,14 @@
 """The Python of every how-to page runs, in an empty folder."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+EXAMPLE = Path(__file__).parents[1] / "src" / "ahsct" / "studies" / "atkins2016"
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "how-to").glob("*.md"))
 
 
@@ -16,6 +18,11 @@ def test_examples_run(page: Path, tmp_path: Path) -> None:
     if not blocks:
         assert "```" in page.read_text(encoding="utf-8"), "a how-to page shows at least a command"
         return
+    shutil.copytree(
+        EXAMPLE,
+        tmp_path / "my-study",
+        ignore=shutil.ignore_patterns("*.py", "__pycache__", "published.csv", "matches.csv"),
+    )
     script = tmp_path / "page.py"
     shown = [block for block in blocks if ">>>" in block]
     if shown:  # with its answers: a doctest

@@ -20,7 +20,7 @@ from ahsct.report.evidence_rows import evidence_rows, study_rows
 from ahsct.report.figures.case_mix import draw_case_mix
 from ahsct.report.figures.drawing import Drawing
 from ahsct.report.figures.forest import draw_forest
-from ahsct.report.page import ROWS_SHOWN, _environment
+from ahsct.report.rendering import ROWS_SHOWN, render
 from ahsct.report.tables import Table, text_table
 
 _SHOWN_FIRST = 40
@@ -67,7 +67,7 @@ def _write(answers: Sequence[Answer], evidence: Evidence | None, out: str | Path
         "rows_shown": ROWS_SHOWN,
         "version": __version__,
     }
-    page = _environment().get_template("evidence.html.j2").render(context)
+    page = render("evidence.html.j2", context)
     with new_folder(out, force=force) as folder:
         (folder / "index.html").write_text(page, encoding="utf-8")
         for section in sections:

@@ -145,18 +145,20 @@ def _sentences(
     lines = []
     for arm, years in groups:
         group = _of(own, arm, years)
-        base = group.filter(pl.col("point") == 1).row(0, named=True)
+        own_base = group.filter(pl.col("point") == 1)
+        base = own_base.row(0, named=True) if own_base.height else None
         about = _about(arm, years, n_arms=own["arm"].n_unique()).removeprefix(", ")
         start = f"{about[0].upper()}{about[1:]}" if about else "Altogether"
         estimates = group["estimate"].drop_nulls()
         if estimates.is_empty():
-            lines.append(f"{start}: no definition gives an estimate ({base['note']}).")
+            why = f" ({base['note']})" if base is not None and base["note"] else ""
+            lines.append(f"{start}: no definition gives an estimate{why}.")
             continue
         text = (
             f"{start}: {estimates.len()} of {len(found.grid.combinations)} definitions give an estimate, from "
             f"{percent(float(estimates.to_numpy().min()))} to {percent(float(estimates.to_numpy().max()))}"
         )
-        if base["estimate"] is not None:
+        if base is not None and base["estimate"] is not None:
             text += (
                 f"; the base says {percent(base['estimate'])}, interval {interval(base)} by {base['method']}"
             )
