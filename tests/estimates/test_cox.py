@@ -298,3 +298,25 @@ def test_few_clusters_are_said_and_one_is_refused() -> None:
     assert cox(outcomes, half, terms=["x1"], cluster="patient_id")["note"][0] is None
     with pytest.raises(RequestError, match="two or more clusters"):
         cox(outcomes, half, terms=["x1"], cluster="country")
+
+
+def test_the_public_case() -> None:
+    rows = pl.read_csv(REFERENCE / "p04_cox.csv").with_row_index("number")
+    rows = rows.with_columns(pl.col("number").cast(pl.String).alias("patient_id"))
+    outcomes = rows.select(
+        "patient_id", pl.col("time").alias("time_day"), (pl.col("status") == 1).alias("is_event")
+    )
+    terms = ["trt", "karno", "age"]
+    covariates = rows.select("patient_id", *terms)
+    efron = cox(outcomes, covariates, terms=terms)
+    expected = [0.189546441923378, -0.0344438968387491, -0.00386441787397458]
+    np.testing.assert_allclose(efron["estimate"][:3].log(), expected, rtol=1e-9)
+    errors = [0.185530665023059, 0.00523241490055477, 0.00918738465815066]
+    np.testing.assert_allclose(efron["std_error"][:3], errors, rtol=1e-9)
+    assert efron["estimate"][3] == pytest.approx(2 * (505.449054918058 - 483.87798003783), rel=1e-9)
+    breslow = cox(outcomes, covariates, terms=terms, ties="breslow")
+    expected = [0.185459775976358, -0.0342305395656735, -0.00376213758698285]
+    np.testing.assert_allclose(breslow["estimate"][:3].log(), expected, rtol=1e-9)
+    changes = proportional_hazards_test(fit_cox(outcomes, covariates, terms=terms))
+    expected = [0.283546926469633, 12.0029574497575, 2.09951762451289, 19.1016647862537]
+    np.testing.assert_allclose(changes["estimate"], expected, rtol=1e-6)
