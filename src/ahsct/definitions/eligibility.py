@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from ahsct.definitions.facts import FACTS
 from ahsct.definitions.load import build_strictly
 from ahsct.definitions.rules import strictly
+from ahsct.definitions.shipped import shipped_ids, toml_data
 from ahsct.errors import DefinitionError, did_you_mean
 
+_SHIPPED = {"package": "ahsct.definitions", "folder": "eligibility", "what": "rule set"}
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "between", "in"]
 Seen = Literal["source", "second-hand", "recalled"]
 Kind = Literal["include", "refer", "exclude", "prefer", "centre", "note"]
@@ -111,10 +111,7 @@ def list_rule_sets() -> list[str]:
     >>> len(list_rule_sets())
     16
     """
-    folder = files("ahsct.definitions") / "eligibility"
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return shipped_ids(_SHIPPED["package"], _SHIPPED["folder"])
 
 
 def load_rule_set(id_or_file: str | Path) -> RuleSet:
@@ -130,24 +127,5 @@ def load_rule_set(id_or_file: str | Path) -> RuleSet:
     >>> load_rule_set("ottawa2000").rules[0].text
     'age 18 to 50 years'
     """
-    known = list_rule_sets()
-    if str(id_or_file) in known:
-        name = f"{id_or_file}.toml"
-        text = (files("ahsct.definitions") / "eligibility" / name).read_text(encoding="utf-8")
-    else:
-        path = Path(id_or_file)
-        if not path.is_file():
-            raise DefinitionError(
-                f"{str(id_or_file)!r} is neither a shipped rule set ({', '.join(known)}) nor a file."
-                f"{did_you_mean(str(id_or_file), known)}"
-            )
-        name = path.name
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DefinitionError(f"{name} cannot be read as UTF-8 text: {error}.") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    data, name = toml_data(id_or_file, **_SHIPPED)
     return build_strictly(RuleSet, data, name)

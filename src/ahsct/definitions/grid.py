@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ahsct.definitions.definition import Definition, Source
 from ahsct.definitions.load import build_strictly, list_definitions, load_definition, look_up, vary, varying
 from ahsct.definitions.rules import plain, strictly
+from ahsct.definitions.shipped import shipped_ids, toml_data
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.files import json_hash
 from ahsct.vocabulary import RESULTS
+
+_SHIPPED = {"package": "ahsct.definitions", "folder": "grids", "what": "grid"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,10 +268,7 @@ def list_grids() -> list[str]:
     >>> "activity_free_survival" in list_grids()
     True
     """
-    folder = files("ahsct.definitions") / "grids"
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return shipped_ids(_SHIPPED["package"], _SHIPPED["folder"])
 
 
 def load_grid(id_or_file: str | Path | Grid) -> Grid:
@@ -289,11 +287,7 @@ def load_grid(id_or_file: str | Path | Grid) -> Grid:
     """
     if isinstance(id_or_file, Grid):
         return id_or_file
-    text, name = _read(id_or_file)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    data, name = toml_data(id_or_file, **_SHIPPED)
     if "source" not in data:
         raise DefinitionError(
             f"{name}: [source] is missing. Say where the choices come from (citation, seen)."
@@ -302,23 +296,6 @@ def load_grid(id_or_file: str | Path | Grid) -> Grid:
     beside = Path(id_or_file).parent / grid.base
     is_file = grid.base not in list_definitions() and beside.is_file()
     return replace(grid, base=str(beside)) if is_file else grid
-
-
-def _read(id_or_file: str | Path) -> tuple[str, str]:
-    known = list_grids()
-    if str(id_or_file) in known:
-        name = f"{id_or_file}.toml"
-        return (files("ahsct.definitions") / "grids" / name).read_text(encoding="utf-8"), name
-    path = Path(id_or_file)
-    if not path.is_file():
-        raise DefinitionError(
-            f"{str(id_or_file)!r} is neither a shipped grid ({', '.join(known)}) nor a file."
-            f"{did_you_mean(str(id_or_file), known)}"
-        )
-    try:
-        return path.read_text(encoding="utf-8"), path.name
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
 
 
 strictly(Choice, Dimension, Excluded, Together, GridMark, Grid)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_type_hints
 
 from ahsct.definitions.definition import Definition
+from ahsct.definitions.shipped import shipped_ids, toml_data, toml_text
 from ahsct.errors import AhsctError, DefinitionError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+_SHIPPED = {"package": "ahsct.definitions", "folder": "endpoints", "what": "definition"}
 R = TypeVar("R")
 
 
@@ -29,10 +29,7 @@ def list_definitions() -> list[str]:
     >>> "atkins2016" in list_definitions()
     True
     """
-    folder = files("ahsct.definitions") / "endpoints"
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return shipped_ids(_SHIPPED["package"], _SHIPPED["folder"])
 
 
 def load_definition(id_or_file: str | Path | Definition) -> Definition:
@@ -51,11 +48,7 @@ def load_definition(id_or_file: str | Path | Definition) -> Definition:
     """
     if isinstance(id_or_file, Definition):
         return id_or_file
-    text, name = _read(id_or_file)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    data, name = toml_data(id_or_file, **_SHIPPED)
     if "source" not in data:
         raise DefinitionError(
             f"{name}: [source] is missing. Say where the definition comes from (citation, seen)."
@@ -79,7 +72,7 @@ def definition_text(id_or_file: str | Path) -> str:
     >>> definition_text("atkins2016").splitlines()[1]
     'id = "atkins2016"'
     """
-    return _read(id_or_file)[0]
+    return toml_text(id_or_file, **_SHIPPED)[0]
 
 
 def vary(definition: R, /, **changes: Any) -> R:
@@ -116,23 +109,6 @@ def varying(definition: R) -> Callable[[Mapping[str, Any]], R]:
         return _build_prepared(type(definition), data, "vary")
 
     return varied
-
-
-def _read(id_or_file: str | Path) -> tuple[str, str]:
-    known = list_definitions()
-    if str(id_or_file) in known:
-        name = f"{id_or_file}.toml"
-        return (files("ahsct.definitions") / "endpoints" / name).read_text(encoding="utf-8"), name
-    path = Path(id_or_file)
-    if not path.is_file():
-        raise DefinitionError(
-            f"{str(id_or_file)!r} is neither a shipped definition ({', '.join(known)}) nor a file."
-            f"{did_you_mean(str(id_or_file), known)}"
-        )
-    try:
-        return path.read_text(encoding="utf-8"), path.name
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
 
 
 def build_strictly(cls: type[R], data: Any, name: str) -> R:

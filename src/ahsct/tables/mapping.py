@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from ahsct.definitions.load import build_strictly
 from ahsct.definitions.rules import strictly
+from ahsct.definitions.shipped import shipped_ids, toml_data, toml_text
 from ahsct.errors import DefinitionError, did_you_mean
 from ahsct.vocabulary import INPUT_TABLES, columns
 
+_SHIPPED = {"package": "ahsct.tables", "folder": "mappings", "what": "mapping"}
 Pick = Literal["first", "last", "min", "max", "mean", "sum"]
 
 
@@ -117,10 +117,7 @@ strictly(ColumnMap, TableMap, DropRule, Mapping)
 
 def list_mappings() -> list[str]:
     """Return the ids of the shipped mappings."""
-    folder = files("ahsct.tables") / "mappings"
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return shipped_ids(_SHIPPED["package"], _SHIPPED["folder"])
 
 
 def load_mapping(id_or_file: str | Path | dict[str, Any] | Mapping) -> Mapping:
@@ -135,31 +132,10 @@ def load_mapping(id_or_file: str | Path | dict[str, Any] | Mapping) -> Mapping:
         return id_or_file
     if isinstance(id_or_file, dict):
         return build_strictly(Mapping, id_or_file, "mapping")
-    text, name = _text(id_or_file)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{name} is not valid TOML: {error}.") from error
+    data, name = toml_data(id_or_file, **_SHIPPED)
     return build_strictly(Mapping, data, name)
 
 
 def mapping_text(id_or_file: str | Path) -> str:
     """Return the TOML text behind a mapping, to save and change."""
-    return _text(id_or_file)[0]
-
-
-def _text(id_or_file: str | Path) -> tuple[str, str]:
-    known = list_mappings()
-    if str(id_or_file) in known:
-        name = f"{id_or_file}.toml"
-        return (files("ahsct.tables") / "mappings" / name).read_text(encoding="utf-8"), name
-    path = Path(id_or_file)
-    if not path.is_file():
-        raise DefinitionError(
-            f"{str(id_or_file)!r} is neither a shipped mapping ({', '.join(known)}) nor a file."
-            f"{did_you_mean(str(id_or_file), known)}"
-        )
-    try:
-        return path.read_text(encoding="utf-8"), path.name
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"{path.name} cannot be read as UTF-8 text: {error}.") from error
+    return toml_text(id_or_file, **_SHIPPED)[0]
