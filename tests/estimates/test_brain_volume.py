@@ -74,8 +74,12 @@ def test_broken_line_agrees_with_lme4() -> None:
     assert late["std_error"] * 400 == pytest.approx(expected["se_3"], rel=1e-6)
     # qt(0.975, 73.34874601) = 1.992837496 in R
     assert late["upper"] - late["estimate"] == pytest.approx(1.992837496 * late["std_error"], rel=1e-7)
-    assert result["component"].to_list() == ["break 1000 y"] * 2 + ["break 400 y"] * 2 + ["exponential"] * 3
-    assert result["n"].to_list() == [17] * 7
+    own = ["break 1000 y, own late slopes"] * 2
+    assert (
+        result["component"].to_list()
+        == ["break 1000 y"] * 2 + ["break 400 y"] * 2 + own + ["exponential"] * 3
+    )
+    assert result["n"].to_list() == [17] * 9
 
 
 def test_exponential_agrees_with_gauss_newton_in_r() -> None:
@@ -114,6 +118,32 @@ def test_early_drop_never_enters_the_late_slope() -> None:
     assert late["upper"] < -0.15  # baseline to last over 5.5 years would give -0.65
 
 
+def test_patients_with_slopes_of_their_own_widen_the_interval_of_the_late_slope() -> None:
+    """Ten patients lose from 0.0 to 0.9 % a year after the break, so their mean is known no better than from ten numbers."""
+    rows = []
+    for number in range(10):
+        sign = (-1) ** number
+        points = {
+            day: -3 * min(day / 913.125, 1)
+            - 0.1 * number * max(day / 365.25 - 2.5, 0)
+            + sign * 0.05 * (-1) ** (day // 365)
+            for day in range(0, 3000, 365)
+        }
+        rows += scans(f"p{number}", points)
+    found = brain_volume_change(from_rows(rows, PATIENT_VALUES), rule=BrainVolumeRule()).filter(
+        pl.col("term") == "late_slope"
+    )
+    shared, own = (
+        found.filter(pl.col("component") == name).row(0, named=True)
+        for name in ("break 2.5 y", "break 2.5 y, own late slopes")
+    )
+    assert own["estimate"] == pytest.approx(-0.45, abs=0.01)
+    # the standard deviation of 0.0 to 0.9 is 0.3028, and t with 9 degrees of freedom 2.262
+    assert own["std_error"] == pytest.approx(0.3028 / 10**0.5, rel=0.05)
+    assert own["df"] == pytest.approx(9, abs=0.5)
+    assert own["upper"] - own["lower"] > 2 * (shared["upper"] - shared["lower"])
+
+
 @pytest.mark.parametrize("n_patients", [0, 1])
 def test_nobody_or_one_patient(n_patients: int) -> None:
     rows = scans("a", {0: 0.0, 400: -2.0, 1000: -3.1, 1400: -3.0, 1800: -3.3}, age=40)[: 6 * n_patients]
@@ -121,7 +151,7 @@ def test_nobody_or_one_patient(n_patients: int) -> None:
     result = brain_volume_change(frame, rule=RULE)
     assert result.schema == RESULTS
     assert result["estimate"].null_count() == result.height
-    assert result.height == (0 if n_patients == 0 else 13)
+    assert result.height == (0 if n_patients == 0 else 15)
     assert all(note.startswith("not estimated: ") for note in result["note"])
     assert longest_followed_beside_norms(empty(PATIENT_VALUES), rule=RULE).equals(empty(RESULTS))
 

@@ -13,6 +13,7 @@ from ahsct.estimates._linear_tests import Precision, kenward_roger
 
 Array = npt.NDArray[np.float64]
 
+_MOST_STEPS = 200
 _ROUNDING = 1e4 * float(np.finfo(float).eps)  # relative size below which a residual is rounding only
 
 
@@ -229,7 +230,7 @@ def minimise_deviance(sums: Sums) -> Array:
     diagonal = (rows == columns).astype(float)
     starts = [size * diagonal for size in np.geomspace(1e-3, 1e3, 13)]
     theta = min(starts, key=lambda start: profile(sums, start)[0])
-    for _ in range(200):
+    for _ in range(_MOST_STEPS):
         at = derivatives(sums, theta)
         cross = at.hessian[:-1, -1]
         curvature = at.hessian[:-1, :-1] - np.outer(cross, cross) / at.hessian[-1, -1]
@@ -238,15 +239,21 @@ def minimise_deviance(sums: Sums) -> Array:
         sizes = np.abs(values)
         keep = sizes > 1e-8 * sizes.max()
         step = -vectors[:, keep] @ ((vectors[:, keep].T @ at.gradient) / sizes[keep])
-        longest, allowed = float(np.abs(step).max()), 2 * max(1.0, float(np.abs(theta).max()))
+        longest, allowed = float(np.abs(step).max()), max(1.0, float(np.abs(theta).max()))
         step = step * min(1.0, allowed / longest) if longest > 0 else step
-        while step.any() and profile(sums, theta + step)[0] > at.deviance + 1e-9:
-            step = step / 2
+        # a step must lower the deviance in proportion to its slope: theta and its mirror image have the same
+        slope = float(at.gradient @ step)
+        while step.any() and profile(sums, theta + step)[0] > at.deviance + 1e-4 * slope + 1e-9:
+            step, slope = step / 2, slope / 2
             if np.abs(step).max() < 1e-14:
                 break
         theta = theta + step
         if np.abs(step).max() <= 1e-13 * max(1.0, float(np.abs(theta).max())):
-            break
+            return np.where(np.abs(theta) < 1e-7, 0.0, theta)
+    if not np.abs(at.gradient).max() <= 1e-4:
+        raise TableError(
+            f"linear_mixed_model: the likelihood has not reached its maximum after {_MOST_STEPS} steps."
+        )
     return np.where(np.abs(theta) < 1e-7, 0.0, theta)
 
 

@@ -129,6 +129,8 @@ def _maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, structure:
     newton = _step(at.hessian, at.gradient)
     if ends[0] < 1e-8 * ends[1] or newton is None:
         raise _singular(structure)
+    if not np.abs(at.gradient * parameters).max() <= 1e-3:
+        raise TableError(f"the likelihood of an {structure} covariance has not reached its maximum.")
     return Fit(
         deviance=now,
         coefficients=at.coefficients,

@@ -21,6 +21,7 @@ from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 Array = npt.NDArray[Any]
 
 _METHOD = "linear mixed model (REML, random intercept, Satterthwaite df)"
+_METHOD_OWN_SLOPES = "linear mixed model (REML, random intercept and late slope, Kenward-Roger df)"
 
 
 def brain_volume_change(
@@ -32,6 +33,10 @@ def brain_volume_change(
     time zero (scans before it count as time zero) and u a patient's random intercept. The early
     change is b1 c, the late slope b2. The exponential is y = b0 + A (1 - exp(-t / tau)) + s t + u + e;
     its early change is A, and the errors carry that tau was estimated.
+
+    A random intercept alone takes every patient's late slope for the same: where slopes differ, its interval
+    is far too narrow (it held the truth 63 times in 100 in a study of 19 patients). So the first break is also
+    fitted with a random late slope and Kenward-Roger degrees of freedom.
 
     Parameters
     ----------
@@ -56,7 +61,8 @@ def brain_volume_change(
         return results_frame([])
     breaks = (rule.break_years, *(b for b in rule.sensitivity_breaks_years if b != rule.break_years))
     rows = [row for c in breaks for row in _broken_line(scans, c, conf_level)]
-    return results_frame([*rows, *_exponential(scans, conf_level)])
+    own_slopes = _broken_line(scans, rule.break_years, conf_level, own_slopes=True)
+    return results_frame([*rows, *own_slopes, *_exponential(scans, conf_level)])
 
 
 def scan_table(patient_values: pl.DataFrame) -> pl.DataFrame:
@@ -73,19 +79,31 @@ def scan_table(patient_values: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _broken_line(scans: pl.DataFrame, break_years: float, conf_level: float) -> list[dict[str, Any]]:
+def _broken_line(
+    scans: pl.DataFrame, break_years: float, conf_level: float, *, own_slopes: bool = False
+) -> list[dict[str, Any]]:
     t = scans["years"].to_numpy()
     X = np.column_stack([np.ones_like(t), np.minimum(t, break_years), np.maximum(t - break_years, 0)])
-    component = f"break {break_years:g} y"
+    component = f"break {break_years:g} y" + (", own late slopes" if own_slopes else "")
+    method = _METHOD_OWN_SLOPES if own_slopes else _METHOD
+    Z, df_method = (X[:, [0, 2]], "kenward-roger") if own_slopes else (None, "satterthwaite")
     weights = {"early_change": (0.0, break_years, 0.0), "late_slope": (0.0, 0.0, 1.0)}
     try:
-        fit = linear_mixed_model(scans["number"].to_numpy(), X, scans["patient_id"].to_numpy())
+        fit = linear_mixed_model(scans["number"].to_numpy(), X, scans["patient_id"].to_numpy(), Z=Z)
+        return [
+            _row(
+                scans,
+                component,
+                term,
+                fit.contrast(weight, df_method=df_method),
+                conf_level,
+                note=_fit_note(fit),
+            )
+            | {"method": method}
+            for term, weight in weights.items()
+        ]
     except TableError as error:
-        return [_no_row(scans, component, term, str(error)) for term in weights]
-    return [
-        _row(scans, component, term, fit.contrast(weight), conf_level, note=_fit_note(fit))
-        for term, weight in weights.items()
-    ]
+        return [_no_row(scans, component, term, str(error)) | {"method": method} for term in weights]
 
 
 def _exponential(scans: pl.DataFrame, conf_level: float) -> list[dict[str, Any]]:
