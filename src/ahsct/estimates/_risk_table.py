@@ -71,11 +71,10 @@ def risk_table(
     n_gone = np.cumsum(counts.sum(axis=0)) - counts.sum(axis=0)
     if entries is None:
         return RiskTable(distinct * 1.0, times.size - n_gone, counts[1:], counts[0], position, None)
-    entry_position = np.where(entries > 0, np.searchsorted(distinct, entries), -1)
+    entry_position = np.full(times.size, -1)
+    entry_position[entries > 0] = inverse[times.size + 1 :]
     n_entered = np.cumsum(np.bincount(entry_position + 1, minlength=width + 1))[:width]
-    return RiskTable(
-        distinct * 1.0, n_entered - n_gone, counts[1:], counts[0], position, entry_position.astype(np.int64)
-    )
+    return RiskTable(distinct * 1.0, n_entered - n_gone, counts[1:], counts[0], position, entry_position)
 
 
 def merge_near_ties(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
