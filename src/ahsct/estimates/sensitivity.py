@@ -16,7 +16,6 @@ from ahsct.tables import Study
 from ahsct.vocabulary import DAYS_PER_YEAR, RESULTS, empty
 
 _RULES = ("censor_before_onset", "censor_at_last_visit", "event")
-_MOST_PATIENTS = 200  # above, the bootstrap of an interval-censored curve takes minutes
 
 
 def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -> pl.DataFrame:
@@ -101,15 +100,9 @@ def _as_detected(group: pl.DataFrame, definition: Definition) -> pl.DataFrame:
 
 def _interval_censored(group: pl.DataFrame, definition: Definition) -> pl.DataFrame:
     years = definition.primary_milestone_days / DAYS_PER_YEAR
-    refused = (
-        "risk starts late; no interval-censored estimate with delayed entry"
-        if (group["entry_day"] > 0).any()
-        else f"left out above {_MOST_PATIENTS} patients, where its interval takes minutes: call turnbull"
-        if group.height > _MOST_PATIENTS
-        else None
-    )
-    if refused is None:
-        return milestone(turnbull(group, conf_level=definition.conf_level), at_years=years)
+    if not (group["entry_day"] > 0).any():
+        curve = turnbull(group, conf_level=definition.conf_level, at_years=[years])
+        return milestone(curve, at_years=years)
     labels = group.select("endpoint", "component", "definition", "estimand", "population", "arm").row(
         0, named=True
     )
@@ -119,7 +112,7 @@ def _interval_censored(group: pl.DataFrame, definition: Definition) -> pl.DataFr
         n=group.height,
         time_years=years,
         method="Turnbull, interval-censored",
-        note=refused,
+        note="risk starts late; no interval-censored estimate with delayed entry",
         **labels,
     )
     return results_frame([row])
