@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from ahsct.estimates._risk_table import Floats
 from ahsct.vocabulary import CURVE, conform, empty, require_columns
 
 LABELS = ("study_id", "endpoint", "component", "definition", "estimand", "population", "arm", "subgroup")
+ALL_BUT_ARM = tuple(name for name in LABELS if name != "arm")
 
 
 class Group(NamedTuple):
@@ -23,9 +24,10 @@ class Group(NamedTuple):
     entry: Floats | None
 
 
-def groups(function: str, time_to_event: pl.DataFrame) -> Iterator[Group]:
+def groups(function: str, time_to_event: pl.DataFrame, *, apart: Sequence[str] = LABELS) -> Iterator[Group]:
     """Yield the evaluable patients of each curve, in the order in which the curves first appear.
 
+    `apart` names the labels that tell groups apart; with `ALL_BUT_ARM` a group holds the arms to compare.
     Rows whose `is_evaluable` is false are left out; without the column, or where it is missing, a row counts.
 
     Raises
@@ -41,7 +43,7 @@ def groups(function: str, time_to_event: pl.DataFrame) -> Iterator[Group]:
     _require(frame, pl.col("is_event").is_null(), "is_event", "true or false")
     _require(frame, ~(pl.col("time_day").is_finite() & (pl.col("time_day") >= 0)), "time_day", ">= 0")
     frame = frame.with_columns(pl.lit("").alias(name) for name in LABELS[:-1] if name not in frame.columns)
-    labels = [name for name in LABELS if name in frame.columns]
+    labels = [name for name in apart if name in frame.columns]
     for key, rows in frame.partition_by(labels, maintain_order=True, as_dict=True).items():
         _require_one_row_each(rows)
         yield Group(dict(zip(labels, key, strict=True)), rows, _entry(rows))

@@ -208,8 +208,8 @@ class _System:
         factors = splu(
             matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
         )
-        solution: Floats = np.asarray(factors.solve(right.ravel()), dtype=np.float64)
-        return solution.reshape(self.shape)
+        solution: Floats = np.asarray(factors.solve(right.ravel()), dtype=np.float64).reshape(self.shape)
+        return solution
 
 
 def _differences(value: Floats) -> Floats:
@@ -223,4 +223,4 @@ def _reach(value: Floats, change: Floats) -> Floats:
     """Return the step length that leaves every value above a hundredth of itself or so; at most 1."""
     with np.errstate(divide="ignore"):
         furthest = np.where(change < 0, -value / change, np.inf).min(axis=1)
-    return np.minimum(1.0, _FAR * furthest)
+    return np.asarray(np.minimum(1.0, _FAR * furthest))
