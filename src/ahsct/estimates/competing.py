@@ -135,7 +135,7 @@ def aalen_johansen(
         time_to_event = time_to_event.with_columns(pl.lit(None, dtype=pl.String).alias("cause"))
     parts = list(groups("aalen_johansen", time_to_event))
     for part in parts:
-        _require_causes(part.rows)
+        require_causes("aalen_johansen", part.rows)
     return curve_frame(
         block
         for part in parts
@@ -282,10 +282,11 @@ def _causes_of(group: Group, all_groups: Sequence[Group], *, first: Sequence[str
     return [*dict.fromkeys(first), *sorted(seen - set(first))]
 
 
-def _require_causes(rows: pl.DataFrame) -> None:
+def require_causes(function: str, rows: pl.DataFrame) -> None:
+    """Raise a TableError where an event has no cause."""
     wrong = rows.filter(pl.col("is_event") & pl.col("cause").is_null())
     if wrong.height:
         raise TableError(
-            f"aalen_johansen needs a cause for each event; {wrong.height} of {rows['is_event'].sum()} events have "
+            f"{function} needs a cause for each event; {wrong.height} of {rows['is_event'].sum()} events have "
             f"none, the first is row {wrong['_row'][0]} of `time_to_event`."
         )

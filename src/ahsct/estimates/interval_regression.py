@@ -154,7 +154,7 @@ def _rows(group: Group, made: Design, model: str, conf_level: float) -> list[dic
         return _parametric(left, right, made, common, model)
     except TableError as problem:
         common |= {"statistic": statistic, "unit": "ratio", "method": f"interval-censored, {MODELS[model]}"}
-        return [result(**common, **_named(column), note=str(problem)) for column in made.columns]
+        return [result(**common, **named_column(column), note=str(problem)) for column in made.columns]
 
 
 def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, Any]) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, 
         rows.append(
             result(
                 **common,
-                **_named(column),
+                **named_column(column),
                 statistic="hazard_ratio",
                 unit="ratio",
                 estimate=math.exp(fit.coefficients[k]),
@@ -206,7 +206,7 @@ def _parametric(
             rows.append(
                 result(
                     **common,
-                    **_named(column),
+                    **named_column(column),
                     statistic=statistic,
                     unit="ratio",
                     estimate=math.exp(log_ratio),
@@ -255,7 +255,8 @@ def _wald(value: float, variance: float) -> float:
     return float(chdtrc(1, value**2 / variance))
 
 
-def _named(column: Column) -> dict[str, Any]:
+def named_column(column: Column) -> dict[str, Any]:
+    """Return how a column of the design is called in a row of results."""
     if column.term == "arm" and column.level is not None:
         return {"arm": column.level, "reference_arm": column.reference}
     return {"term": column.label}
