@@ -25,8 +25,17 @@ class Maximum(NamedTuple):
     loglik: float
 
 
-def newton_maximum(function: str, likelihood: Likelihood, start: Floats, tolerance: float = 1e-10) -> Maximum:
+def newton_maximum(
+    function: str,
+    likelihood: Likelihood,
+    start: Floats,
+    *,
+    tolerance: float = 1e-10,
+    farthest: float = _FARTHEST,
+) -> Maximum:
     """Return the maximum; the Newton decrement there is below `tolerance` squared, or cannot be made smaller.
+
+    A parameter that moves further than `farthest` from the start is taken to move for ever.
 
     Raises
     ------
@@ -34,12 +43,12 @@ def newton_maximum(function: str, likelihood: Likelihood, start: Floats, toleran
         The likelihood keeps rising towards infinite parameters (a group without events, for one), or does not
         depend on some combination of the parameters.
     """
-    now = np.asarray(start, dtype=np.float64)
+    now = start = np.asarray(start, dtype=np.float64)
     value, score, information = likelihood(now)
     for _ in range(_MAX_STEPS):
         step = _direction(score, information)
         decrement = float(score @ step)
-        if decrement < tolerance**2 or np.abs(now).max(initial=0) > _FARTHEST:
+        if decrement < tolerance**2 or np.abs(now - start).max(initial=0) > farthest:
             break
         found = _uphill(likelihood, now, step, value, decrement)
         if found is None:
@@ -48,7 +57,11 @@ def newton_maximum(function: str, likelihood: Likelihood, start: Floats, toleran
     eigen = np.linalg.eigvalsh(information) if now.size else np.ones(1)
     # a small decrement, or only rounding left: the likelihood could not rise by more than this
     settled = float(score @ _direction(score, information)) < 1e-8
-    if eigen.min() <= 1e-11 * max(eigen.max(), 1.0) or not settled or np.abs(now).max(initial=0) > _FARTHEST:
+    if (
+        eigen.min() <= 1e-11 * max(eigen.max(), 1.0)
+        or not settled
+        or np.abs(now - start).max(initial=0) > farthest
+    ):
         raise TableError(
             f"{function}: the likelihood has no maximum at finite values, or does not tell some parameters apart. "
             "Look for a group without events (or with nothing but events), covariates that repeat each other, or "
@@ -124,4 +137,4 @@ def _direction(score: Floats, information: Floats) -> Floats:
     floor = 1e-10 * max(float(np.abs(eigen).max()), 1e-300)
     step = vectors @ ((vectors.T @ score) / np.maximum(np.abs(eigen), floor))
     longest = np.abs(step).max()
-    return np.asarray(step * min(1.0, 5.0 / max(longest, 1e-300)))
+    return np.asarray(step * min(1.0, 2.0 / max(longest, 1e-300)))
