@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates.cause_specific import cause_specific_hazards
 from ahsct.estimates.fine_gray import fine_gray, subdistribution
 from ahsct.estimates.gray_test import gray_test
 from ahsct.vocabulary import RESULTS
@@ -72,6 +73,20 @@ def test_fine_gray_agrees_with_crr(name: str, cause: int) -> None:
     assert fit.loglik == pytest.approx(r(name, "crr_loglik", cause)[0], rel=1e-10)
 
 
+@pytest.mark.parametrize("name", ["melanoma", "mgus2", "pbc"])
+def test_cause_specific_hazards_agree_with_coxph(name: str) -> None:
+    found = cause_specific_hazards(
+        table(rows(name)).drop("x1", "x2"),
+        table(rows(name)).select("patient_id", "x1", "x2"),
+        terms=["x1", "x2"],
+    ).filter(pl.col("statistic") == "hazard_ratio")
+    for cause in (1, 2):
+        own = found.filter(pl.col("method").str.starts_with(f"{NAMES[cause]}: "))
+        np.testing.assert_allclose(own["estimate"].log(), r(name, "cox_coef", cause), rtol=1e-6)
+        np.testing.assert_allclose(own["std_error"] ** 2, r(name, "cox_var", cause)[[0, 3]], rtol=1e-6)
+        assert own["n_events"][0] == (rows(name)["cause"] == cause).sum()
+
+
 def test_fine_gray_by_hand() -> None:
     # risk sets 3 + 3r, 2 + 3r, 2 + 2r (those dead later are at risk all the while): 3 r^2 - 3 r - 4 = 0
     fit = subdistribution([1, 2, 3, 4, 5, 6], [1, 1, 1, 2, 2, 0], [[0], [1], [1], [0], [1], [0]])
@@ -118,6 +133,9 @@ def test_rows_and_notes() -> None:
     assert "one arm only" in gray_test(data.with_columns(arm=pl.lit("a")))["note"][0]
     with pytest.raises(RequestError, match="Did you mean 'relapse'"):
         fine_gray(data, cause="relaps")
+    lost = data.with_columns(cause=pl.when(pl.col("cause") == "death").then(None).otherwise("cause"))
+    with pytest.raises(TableError, match="cause_specific_hazards needs a cause"):
+        cause_specific_hazards(lost)
     with pytest.raises(TableError, match="delayed entry"):
         gray_test(data.with_columns(entry_day=pl.lit(1.0)))
     with pytest.raises(TableError, match="depend on each other"):

@@ -19,7 +19,7 @@ ALL_BUT_ARM = tuple(name for name in LABELS if name != "arm")
 class Group(NamedTuple):
     """The patients of one curve: labels of the curve, their rows, and the start of risk where it differs."""
 
-    labels: Mapping[str, str | None]
+    labels: Mapping[str, Any]
     rows: pl.DataFrame
     entry: Floats | None
 

@@ -52,50 +52,55 @@ def risk_table(
     """
     times, causes = np.asarray(time), np.asarray(cause, dtype=np.int64)
     _require_times(times)
-    if entry is None:
-        (times,) = merge_near_ties(times)
-        entries = None
-    else:
-        times, entries = merge_near_ties(times, np.maximum(np.asarray(entry), 0))
-        entries = None if not np.any(entries > 0) else entries
-    if entries is not None and np.any(late := (entries >= times) & (entries > 0)):
-        raise TableError(
-            f"Each time must lie after its entry; {late.sum()} of {late.size} do not, the first is row "
-            f"{late.argmax() + 1} (entry {entries[late.argmax()]:g}, time {times[late.argmax()]:g})."
-        )
-
-    moments = [np.zeros(1, times.dtype), times] + ([] if entries is None else [entries[entries > 0]])
-    distinct, inverse = np.unique(np.concatenate(moments), return_inverse=True)
-    position, width = inverse[1 : times.size + 1], distinct.size
+    entries = None if entry is None else np.maximum(np.asarray(entry), 0)
+    is_late = np.zeros(0, bool) if entries is None else entries > 0
+    late = times[:0] if entries is None else entries[is_late]
+    distinct, code = distinct_times(np.concatenate((np.zeros(1, times.dtype), times, late)))
+    position, width = code[1 : times.size + 1], distinct.size
     counts = np.bincount(position + width * causes, minlength=width * (n_causes + 1)).reshape(-1, width)
     n_gone = np.cumsum(counts.sum(axis=0)) - counts.sum(axis=0)
-    if entries is None:
+    if entries is None or late.size == 0:
         return RiskTable(distinct * 1.0, times.size - n_gone, counts[1:], counts[0], position, None)
     entry_position = np.full(times.size, -1)
-    entry_position[entries > 0] = inverse[times.size + 1 :]
+    entry_position[is_late] = code[times.size + 1 :]
+    if np.any(wrong := entry_position >= position):
+        first = int(wrong.argmax())
+        raise TableError(
+            f"Each time must lie after its entry; {wrong.sum()} of {wrong.size} do not, the first is row "
+            f"{first + 1} (entry {entries[first]:g}, time {times[first]:g})."
+        )
     n_entered = np.cumsum(np.bincount(entry_position + 1, minlength=width + 1))[:width]
     return RiskTable(distinct * 1.0, n_entered - n_gone, counts[1:], counts[0], position, entry_position)
 
 
-def merge_near_ties(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    """Merge times that differ only by rounding, over all arrays together, as R's `aeqSurv` does.
+def distinct_times(times: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Counts]:
+    """Return the distinct times in order, and for each time which of them it is.
 
-    Neighbours count as one time where their gap is at most 1.5e-8 of the mean distinct time. R also merges
-    below an absolute gap of 1.5e-8; that is left out, so that the unit of time does not matter.
+    Times that differ only by rounding are one, as in R's `aeqSurv`: neighbours whose gap is at most 1.5e-8 of the
+    mean distinct time. R also merges below an absolute gap of 1.5e-8; that is left out, so that the unit of time
+    does not matter.
 
     Examples
     --------
-    >>> merge_near_ties(np.array([0.3, 0.1 + 0.2, 0.4]))
-    (array([0.3, 0.3, 0.4]),)
+    >>> distinct_times(np.array([0.4, 0.3, 0.1 + 0.2]))
+    (array([0.3, 0.4]), array([1, 0, 0]))
     """
-    if all(np.issubdtype(array.dtype, np.integer) for array in arrays):
-        return arrays
-    distinct = np.unique(np.concatenate(arrays))
-    is_tied = np.diff(distinct) <= _ROUNDING * np.abs(distinct).mean() if distinct.size else np.zeros(0, bool)
-    if not is_tied.any():
-        return arrays
-    cuts = distinct[np.concatenate(([True], ~is_tied))]
-    return tuple(cuts[np.searchsorted(cuts, array, side="right") - 1] for array in arrays)
+    if np.issubdtype(times.dtype, np.integer):
+        least = int(times.min(initial=0))
+        if int(times.max(initial=0)) - least <= 4 * times.size + 1000:  # whole days: counted without sorting
+            is_seen = np.bincount(times - least) > 0
+            return np.flatnonzero(is_seen).astype(times.dtype) + least, (np.cumsum(is_seen) - 1)[
+                times - least
+            ]
+    order = np.argsort(times)
+    ordered = times[order]
+    first = np.flatnonzero(np.concatenate((np.ones(min(times.size, 1), bool), np.diff(ordered) > 0)))
+    if first.size > 1 and not np.issubdtype(times.dtype, np.integer):
+        starts = ordered[first]
+        first = first[np.concatenate(([True], np.diff(starts) > _ROUNDING * np.abs(starts).mean()))]
+    code = np.empty(times.size, np.int64)
+    code[order] = np.repeat(np.arange(first.size), np.diff(np.append(first, times.size)))
+    return ordered[first], code
 
 
 def _require_times(times: npt.NDArray[Any]) -> None:

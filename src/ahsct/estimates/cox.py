@@ -1,0 +1,332 @@
+"""Cox's proportional hazards model from tables: hazard ratios with their intervals and tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.special import chdtrc, ndtri
+
+from ahsct.errors import RequestError, TableError, did_you_mean
+from ahsct.estimates._design import Column, codes, design
+from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups, require_no_competing_event
+from ahsct.estimates._intervals import require_conf_level
+from ahsct.estimates._risk_table import Floats
+from ahsct.estimates.counting_process import split_at_changes
+from ahsct.estimates.cox_profile import profile
+from ahsct.estimates.cox_regression import CoxRegression, SingularDesign, cox_regression
+from ahsct.estimates.rows import result, results_frame
+from ahsct.vocabulary import DAYS_PER_YEAR
+
+INTERVALS = ("wald", "profile")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoxFit:
+    """A fitted model: what its rows are called, the regression, and the rows that it was fitted to (in days).
+
+    `frame` has one row per interval of constant covariates; `strata` names the strata, whose numbers stand in
+    `stratum`.
+    """
+
+    labels: Mapping[str, Any]
+    columns: tuple[Column, ...]
+    terms: tuple[str, ...]
+    regression: CoxRegression
+    frame: pl.DataFrame
+    x: Floats
+    stratum: np.ndarray
+    strata: tuple[str, ...]
+    n: int
+    model: str = "Cox"
+
+    @property
+    def method(self) -> str:
+        """How the coefficients were estimated, in words."""
+        penalty = ", Firth" if self.regression.is_penalised else ""
+        return f"{self.model}, {self.regression.ties} ties{penalty}" + (
+            ", stratified" if len(self.strata) > 1 else ""
+        )
+
+
+def cox(
+    time_to_event: pl.DataFrame,
+    covariates: pl.DataFrame | None = None,
+    *,
+    terms: Sequence[str] = ("arm",),
+    references: Mapping[str, str] | None = None,
+    strata: Sequence[str] = (),
+    ties: str = "efron",
+    penalty: str | None = None,
+    cluster: str | None = None,
+    interval: str = "wald",
+    conf_level: float = 0.95,
+) -> pl.DataFrame:
+    r"""Return hazard ratios: $\lambda(t \mid x) = \lambda_0(t) \exp(x'\beta)$.
+
+    Parameters
+    ----------
+    time_to_event
+        One row per patient and endpoint (schema TIME_TO_EVENT): `patient_id`, `time_day`, `is_event`; `entry_day`
+        delays the start of risk. Rows with `is_evaluable` false are left out. Each endpoint, definition, estimand
+        and population is fitted by itself.
+    covariates
+        `patient_id` and what `terms`, `strata` and `cluster` name beside `arm`. With a column `from_day` a value
+        counts after that day until the patient's next row (time-dependent covariates); without it one row per
+        patient, of values known at the start of risk.
+    terms
+        Numbers and flags enter as they are, texts as one indicator per level against the reference.
+    references
+        The reference level of a text; else the first in alphabetical order.
+    strata
+        Columns whose combinations have baseline hazards of their own.
+    ties
+        "efron", "breslow" or "exact" (discrete likelihood).
+    penalty
+        "firth" for an arm without events; then `interval="profile"` is the one to read.
+    cluster
+        Column of patients that belong together (site, pair): robust standard errors. "patient_id" gives the
+        robust errors of Lin and Wei.
+    interval
+        "wald", or "profile" for the profile likelihood with the likelihood-ratio p-value.
+    conf_level
+        Two-sided, between 0 and 1.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema RESULTS. A row of statistic "hazard_ratio" per coefficient, named by `term` (for the arm by `arm` and
+        `reference_arm`), whose `std_error` is that of the logarithm. Then the tests of all coefficients together,
+        `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
+        the last, with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
+        events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
+        still gives its one limit. Without any event there is one row that says so.
+
+    Raises
+    ------
+    TableError
+        A column is absent, a value missing, a patient unknown in `covariates`, or events compete.
+    RequestError
+        A covariate is constant or a combination of others where it matters, or a word is unknown.
+
+    References
+    ----------
+    See `cox_regression`. R: coxph(Surv(entry, time, event) ~ x + strata(s), ties, cluster), survival 3.5.3.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"patient_id": ["a", "b", "c"], "time_day": [100, 200, 300],
+    ...                       "is_event": [True, True, False], "arm": ["X", "Y", "X"]})
+    >>> rows = cox(frame)
+    >>> rows.select("statistic", "arm", "reference_arm", pl.col("estimate").round(3)).row(0)
+    ('hazard_ratio', 'Y', 'X', 1.414)
+    """
+    _require_words(interval, penalty, cluster)
+    require_conf_level(conf_level)
+    rows: list[dict[str, Any]] = []
+    for group in groups("cox", time_to_event, apart=ALL_BUT_ARM):
+        if not group.rows["is_event"].any():
+            note = f"no event in {group.rows.height} patients: no information on a hazard ratio"
+            rows.append(_empty_row(group, note, ties))
+            continue
+        fit = _fit(
+            group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
+            cluster=cluster,
+        )  # fmt: skip
+        rows += hazard_ratio_rows(fit, interval=interval, conf_level=conf_level)
+    return results_frame(rows)
+
+
+def fit_cox(
+    time_to_event: pl.DataFrame,
+    covariates: pl.DataFrame | None = None,
+    *,
+    terms: Sequence[str] = ("arm",),
+    references: Mapping[str, str] | None = None,
+    strata: Sequence[str] = (),
+    ties: str = "efron",
+    penalty: str | None = None,
+    cluster: str | None = None,
+) -> CoxFit:
+    """Fit one model and keep it, for `proportional_hazards_test` and `predicted_curves`.
+
+    Arguments and errors are those of `cox`, for the patients of one endpoint, definition, estimand and population.
+
+    Raises
+    ------
+    TableError
+        The table holds no or more than one of them, or no event.
+    """
+    _require_words("wald", penalty, cluster)
+    found = list(groups("fit_cox", time_to_event, apart=ALL_BUT_ARM))
+    if len(found) != 1:
+        raise TableError(
+            f"fit_cox needs the patients of one endpoint, definition, estimand and population; found {len(found)}. "
+            "Filter `time_to_event`."
+        )
+    return _fit(
+        found[0], covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
+        cluster=cluster,
+    )  # fmt: skip
+
+
+def hazard_ratio_rows(
+    fit: CoxFit, *, interval: str, conf_level: float, statistic: str = "hazard_ratio"
+) -> list[dict[str, Any]]:
+    """Return rows for `results_frame`: a ratio per coefficient, then the tests of all together."""
+    regression = fit.regression
+    z = float(ndtri(1 - (1 - conf_level) / 2))
+    error = "robust" if regression.robust is not None else "model"
+    method = (
+        f"{fit.method}, {'profile likelihood' if interval == 'profile' else 'Wald'}, {error} error of the log"
+    )
+    rows = []
+    for k, column in enumerate(fit.columns):
+        beta = float(regression.coefficients[k])
+        columns: dict[str, Any] = {"lower": None, "upper": None, "p_value": None}
+        if regression.is_diverging[k]:
+            way = "infinity" if beta > 0 else "0"
+            columns["note"] = (
+                f"the likelihood rises towards a hazard ratio of {way} (separation): no finite estimate; "
+                "see the profile interval, or penalty='firth'"
+            )
+        else:
+            std_error = math.sqrt(regression.variance[k, k])
+            columns |= {"estimate": math.exp(beta), "std_error": std_error}
+            columns |= {"lower": math.exp(beta - z * std_error), "upper": math.exp(beta + z * std_error)}
+            columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2)) if std_error > 0 else None
+        if interval == "profile":
+            found = profile(regression, k, conf_level=conf_level)
+            columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
+        row = {"statistic": statistic, "unit": "ratio", "method": method, "conf_level": conf_level}
+        rows.append(_row(fit, **row, **_named(column), **columns))
+    return rows + _tests(fit)
+
+
+def _fit(
+    group: Group,
+    covariates: pl.DataFrame | None,
+    *,
+    terms: Sequence[str],
+    references: Mapping[str, str] | None,
+    strata: Sequence[str],
+    ties: str,
+    penalty: str | None,
+    cluster: str | None,
+) -> CoxFit:
+    require_no_competing_event("cox", group.rows)
+    frame = _with_covariates(group, covariates, [*terms, *strata, *([cluster] if cluster else [])])
+    made = design("cox", frame, terms, references)
+    stratum, names = codes(frame, strata) if strata else (np.zeros(frame.height, np.int64), [""])
+    try:
+        regression = cox_regression(
+            frame["time_day"].to_numpy(),
+            frame["is_event"].to_numpy(),
+            made.x,
+            entry=frame["_entry"].to_numpy(),
+            stratum=stratum,
+            cluster=None if cluster is None else codes(frame, [cluster])[0],
+            ties=ties,
+            firth=penalty == "firth",
+        )
+    except SingularDesign as problem:
+        raise SingularDesign(problem.column, problem.why, repr(made.columns[problem.column].label)) from None
+    return CoxFit(
+        labels=group.labels,
+        columns=made.columns,
+        terms=tuple(terms),
+        regression=regression,
+        frame=frame,
+        x=made.x,
+        stratum=stratum,
+        strata=tuple(names),
+        n=group.rows.height,
+    )
+
+
+def _with_covariates(group: Group, covariates: pl.DataFrame | None, names: Sequence[str]) -> pl.DataFrame:
+    """Return intervals of constant covariates, `_entry` being minus infinity from the start on."""
+    of_table = ("patient_id", "arm")
+    wanted = [name for name in dict.fromkeys(names) if name not in of_table]
+    if covariates is not None and wanted:
+        frame = split_at_changes(group.rows, covariates, columns=wanted)
+    elif "entry_day" in group.rows.columns:
+        frame = group.rows
+    else:
+        frame = group.rows.with_columns(pl.lit(None, dtype=pl.Float64).alias("entry_day"))
+    entry = pl.col("entry_day").cast(pl.Float64)
+    return frame.with_columns(pl.when(entry > 0).then(entry).otherwise(-math.inf).alias("_entry"))
+
+
+def _tests(fit: CoxFit) -> list[dict[str, Any]]:
+    regression = fit.regression
+    df, found = len(fit.columns), []
+    if regression.robust is None:
+        found.append(("likelihood_ratio", 2 * (regression.likelihood.value - regression.null.value)))
+        if not regression.is_penalised:
+            null = regression.null
+            found.append(("score", float(null.score @ np.linalg.solve(null.information, null.score))))
+    if not regression.is_penalised and not regression.is_diverging.any():
+        beta = regression.coefficients
+        rank = np.linalg.matrix_rank(regression.variance, hermitian=True)
+        if rank == df:
+            found.append(("wald", float(beta @ np.linalg.solve(regression.variance, beta))))
+    return [
+        _row(
+            fit,
+            statistic=f"{name}_test",
+            unit="chi-squared",
+            method=f"{fit.method}, all coefficients" + (", robust" if regression.robust is not None else ""),
+            estimate=max(value, 0.0),
+            df=df,
+            p_value=float(chdtrc(df, max(value, 0.0))),
+        )
+        for name, value in found
+    ]
+
+
+def _row(fit: CoxFit, **columns: Any) -> dict[str, Any]:
+    start = np.maximum(fit.frame["_entry"].to_numpy(), 0.0)
+    days = float((fit.frame["time_day"].to_numpy() - start).sum())
+    return result(
+        **fit.labels,
+        n=fit.n,
+        n_events=fit.regression.sets.row.size,
+        person_years=days / DAYS_PER_YEAR,
+        **columns,
+    )
+
+
+def _named(column: Column) -> dict[str, str | None]:
+    if column.term == "arm" and column.level is not None:
+        return {"arm": column.level, "reference_arm": column.reference}
+    return {"term": column.label}
+
+
+def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
+    method = f"Cox, {ties} ties"
+    n = group.rows.height
+    columns: dict[str, Any] = dict(group.labels) | {"n_events": 0, "note": note}
+    return result(statistic="hazard_ratio", unit="ratio", n=n, method=method, **columns)
+
+
+def _exp(value: float | None) -> float | None:
+    return None if value is None else math.exp(value)
+
+
+def _require_words(interval: str, penalty: str | None, cluster: str | None) -> None:
+    if interval not in INTERVALS:
+        raise RequestError(
+            f"No interval {interval!r} of a hazard ratio; known are {', '.join(INTERVALS)}."
+            f"{did_you_mean(interval, INTERVALS)}"
+        )
+    if penalty not in (None, "firth"):
+        raise RequestError(f"No penalty {penalty!r}; known is 'firth'.")
+    if penalty and cluster:
+        raise RequestError("Firth's penalty knows no clusters: its errors come from the profile likelihood.")
+    if interval == "profile" and cluster:
+        raise RequestError("A profile likelihood knows no clusters; use interval='wald' with `cluster`.")
