@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ahsct.errors import TableError
-from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 
 
 class Occupation(NamedTuple):
@@ -62,12 +62,14 @@ def occupation(
     TableError
         A stay ends before it starts, or two stays of a patient overlap.
     """
-    times, entries = merge_near_ties(np.asarray(sojourns.stop), np.maximum(np.asarray(sojourns.start), 0))
+    times, entries = np.asarray(sojourns.stop), np.maximum(np.asarray(sojourns.start), 0)
     origin, target, patient = (np.asarray(one, dtype=np.int64) for one in sojourns[2:])
-    _require_stays(times, entries, patient)
-    distinct = np.unique(np.concatenate((np.zeros(1, times.dtype), times, entries[entries > 0])))
-    stop_at = np.searchsorted(distinct, times)
-    start_at = np.where(entries > 0, np.searchsorted(distinct, entries), -1)
+    is_late = entries > 0
+    moments = np.concatenate((np.zeros(1), times, entries[is_late]))
+    distinct, code = distinct_times(moments)
+    stop_at, start_at = code[1 : times.size + 1], np.full(times.size, -1)
+    start_at[is_late] = code[times.size + 1 :]
+    _require_stays(start_at, stop_at, patient, sojourns)
     width, k = distinct.size, n_states
     moves = np.zeros((width, k, k), np.int64)
     moved = target >= 0
@@ -152,17 +154,17 @@ class _Influence:
         return np.asarray((self.value**2).sum(axis=0))
 
 
-def _require_stays(times: npt.NDArray[Any], entries: npt.NDArray[Any], patient: Counts) -> None:
-    wrong = (entries >= times) & (entries > 0)
+def _require_stays(start_at: Counts, stop_at: Counts, patient: Counts, sojourns: Sojourns) -> None:
+    wrong = start_at >= stop_at
     if wrong.any():
         first = int(wrong.argmax())
         raise TableError(
             f"A stay in a state must end after it starts; {wrong.sum()} of {wrong.size} do not, the first is row "
-            f"{first + 1} ({entries[first]:g} to {times[first]:g})."
+            f"{first + 1} ({sojourns.start[first]:g} to {sojourns.stop[first]:g})."
         )
-    order = np.lexsort((times, patient))
+    order = np.lexsort((stop_at, patient))
     same = patient[order][1:] == patient[order][:-1]
-    overlap = same & (entries[order][1:] < times[order][:-1])
+    overlap = same & (np.maximum(start_at[order][1:], 0) < stop_at[order][:-1])
     if overlap.any():
         first = int(order[1:][overlap][0])
         raise TableError(

@@ -16,7 +16,7 @@ from ahsct.estimates._design import design
 from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
-from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.estimates.competing import require_causes
 from ahsct.estimates.interval_regression import named_column, with_covariates
 from ahsct.estimates.rows import result, results_frame
@@ -112,7 +112,7 @@ def subdistribution(time: npt.ArrayLike, cause: npt.ArrayLike, x: npt.ArrayLike)
     TableError
         There is no event of cause 1, an arm has none, or the covariates depend on each other.
     """
-    (times,) = merge_near_ties(np.asarray(time))
+    _, times = distinct_times(np.asarray(time))  # their order is all that counts
     kind = np.asarray(cause, dtype=np.int64)
     columns = np.asarray(x, dtype=np.float64).reshape(times.size, -1)
     if not np.any(kind == 1):

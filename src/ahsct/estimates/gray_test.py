@@ -13,7 +13,7 @@ from scipy.special import chdtrc
 from ahsct.errors import TableError
 from ahsct.estimates._design import codes
 from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups
-from ahsct.estimates._risk_table import Counts, Floats, merge_near_ties
+from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.estimates.competing import require_causes
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
@@ -81,11 +81,10 @@ def gray_statistic(
     cause by $((1 - F) / S_g)(c_{ig} - c_{ig}(\infty))$, each per unit of $h_g$. Their squares, with the variance of the
     events (those of cause 1 as expected under equality; hypergeometric correction for ties), add up to V.
     """
-    (times,) = merge_near_ties(np.asarray(time))
+    distinct, place = distinct_times(np.asarray(time))
     kind, group = np.asarray(cause, dtype=np.int64), np.asarray(arm, dtype=np.int64)
-    distinct, place = np.unique(times, return_inverse=True)
     width = distinct.size
-    counts = np.zeros((3, n_arms, width))
+    counts: Floats = np.zeros((3, n_arms, width))
     np.add.at(counts, (kind, group, place), 1.0)
     gone = counts.sum(axis=0)
     at_risk = gone.sum(axis=1, keepdims=True) - np.cumsum(gone, axis=1) + gone
