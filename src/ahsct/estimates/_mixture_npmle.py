@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
 
 from ahsct.estimates._risk_table import Floats
 
@@ -73,6 +72,8 @@ def _reach(value: Floats, change: Floats) -> float:
 
 def _solve(matrix: Floats, right: Floats) -> Floats:
     """Solve by Cholesky after scaling the diagonal to 1: near the optimum its entries lie many powers of ten apart."""
+    from scipy.linalg import cho_factor, cho_solve  # slow to import, and rarely needed
+
     scale = 1 / np.sqrt(np.diag(matrix))
     scaled = matrix * np.outer(scale, scale)
     try:

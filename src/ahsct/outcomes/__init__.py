@@ -1,13 +1,16 @@
 """What happened to each patient."""
 
 from ahsct.outcomes.activity import derive_mri_activity, derive_relapses
+from ahsct.outcomes.course import Course, derive_course
 from ahsct.outcomes.derive import Outcomes, derive_outcomes
 from ahsct.outcomes.disability import Disability, derive_disability
 from ahsct.outcomes.time_to_event import derive_time_to_event
 
 __all__ = [
+    "Course",
     "Disability",
     "Outcomes",
+    "derive_course",
     "derive_disability",
     "derive_mri_activity",
     "derive_outcomes",
