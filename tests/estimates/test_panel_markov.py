@@ -11,7 +11,8 @@ from scipy.linalg import expm
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._markov_chain import transition_rows
-from ahsct.estimates.panel_markov import PanelMarkov, fit_panel_markov, panel_markov, transition_probabilities
+from ahsct.estimates.panel_fit import PanelMarkov, fit_panel_markov, transition_probabilities
+from ahsct.estimates.panel_markov import panel_markov
 from ahsct.vocabulary import DAYS_PER_YEAR, RESULTS
 
 REFERENCE = Path(__file__).parents[1] / "reference"
