@@ -208,3 +208,11 @@ def test_what_it_cannot_take_is_refused(change: dict[str, object], word: str) ->
 
 def test_no_patients_no_curve() -> None:
     assert turnbull(frame([], [])).is_empty()
+
+
+def test_a_sample_whose_newton_system_cancels_to_zero() -> None:
+    """One of the 3,000 samples of benchmarks/coverage_interval_censored.py; its extreme hazards are 38 powers of ten apart."""
+    left, right = np.loadtxt(REFERENCE / "turnbull_singular.csv", delimiter=",", comments="#")
+    lower, upper = likelihood_ratio_limits(left, right, np.array([1095.75]))
+    estimate = survival_at(npmle(left, right), np.array([1095.75]))
+    assert 0 < lower[0] < estimate[0] < upper[0] < 1

@@ -36,9 +36,10 @@ def at_events(x: Floats, sets: RiskSets, beta: Floats) -> AtEvents:
 
 
 def relative_hazard(x: Floats, beta: Floats) -> Floats:
-    """Return exp(x beta), with a constant taken off where it would overflow."""
+    """Return exp(x beta), with a constant taken off where it would overflow, and never 0."""
     eta = x @ beta
-    return np.asarray(np.exp(eta - max(float(eta.max(initial=0.0)) - 300.0, 0.0)))
+    shifted = eta - max(float(eta.max(initial=0.0)) - 300.0, 0.0)
+    return np.asarray(np.exp(np.maximum(shifted, -300.0)))
 
 
 def weighted_information(x: Floats, sets: RiskSets, at: AtEvents, weight: Floats | float = 1.0) -> Floats:
@@ -128,7 +129,7 @@ def _tied_blocks(x: Floats, sets: RiskSets, beta: Floats) -> Iterator[tuple[int,
         if sets.entry_order is not None:
             late = sets.entry_order[sets.late_from[block] : sets.late_to[block]]
             rows = np.setdiff1d(rows, late, assume_unique=True)
-        polynomial.multiply(x[rows], np.exp(eta[rows] - shift))
+        polynomial.multiply(x[rows], np.exp(np.maximum(eta[rows] - shift, -300.0)))
         upto = last
         d = int(sets.tie_to[block]) - block
         e = polynomial.e[d]

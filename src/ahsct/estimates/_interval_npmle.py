@@ -185,6 +185,7 @@ class _System:
         order = columns * (n_problems * size) + rows
         self.keys, self.slot = np.unique(order, return_inverse=True)
         self.indices = self.keys % (n_problems * size)
+        self.diagonal = np.flatnonzero(self.keys // (n_problems * size) == self.indices)
         ends = np.searchsorted(self.keys // (n_problems * size), np.arange(n_problems * size + 1))
         self.starts = ends
 
@@ -203,13 +204,26 @@ class _System:
         diagonal = np.where(self.is_free, diagonal, 1.0)
         edge, chain = -curvature[:, self.inner], -ratio[:, 1:]
         values = np.concatenate((diagonal, edge, edge, chain, chain), axis=1).ravel()
-        data = np.bincount(self.slot, np.where(self.is_kept, values, 0.0), minlength=self.keys.size)
-        matrix = csc_array((data, self.indices, self.starts), shape=(n_problems * size,) * 2)
-        factors = splu(
-            matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-        solution: Floats = np.asarray(factors.solve(right.ravel()), dtype=np.float64).reshape(self.shape)
-        return solution
+        data: Floats = np.bincount(
+            self.slot, np.where(self.is_kept, values, 0.0), minlength=self.keys.size
+        ).astype(np.float64)
+        for ridge in (0.0, 1e-12, 1e-8, 1e-4):
+            if ridge:  # entries many powers of ten apart can cancel to a pivot of zero
+                data[self.diagonal] *= 1 + ridge
+            matrix = csc_array((data, self.indices, self.starts), shape=(n_problems * size,) * 2)
+            try:
+                factors = splu(
+                    matrix,
+                    permc_spec="MMD_AT_PLUS_A",
+                    diag_pivot_thresh=0.0,
+                    options={"SymmetricMode": True},
+                )
+            except RuntimeError:
+                continue
+            solution: Floats = np.asarray(factors.solve(right.ravel()), dtype=np.float64)
+            if np.isfinite(solution).all():
+                return solution.reshape(self.shape)
+        return np.zeros(self.shape)
 
 
 def _differences(value: Floats) -> Floats:

@@ -23,6 +23,7 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 INTERVALS = ("wald", "profile")
+FEW_CLUSTERS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,11 +198,14 @@ def hazard_ratio_rows(
         else:
             std_error = math.sqrt(regression.variance[k, k])
             columns |= {"estimate": math.exp(beta), "std_error": std_error}
-            columns |= {"lower": math.exp(beta - z * std_error), "upper": math.exp(beta + z * std_error)}
+            columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
             columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2)) if std_error > 0 else None
         if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
             columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
+        if regression.n_clusters is not None and regression.n_clusters < FEW_CLUSTERS:
+            few = f"robust error from {regression.n_clusters} clusters: with so few it tends to be too small"
+            columns["note"] = "; ".join(filter(None, (columns.get("note"), few)))
         row = {"statistic": statistic, "unit": "ratio", "method": method, "conf_level": conf_level}
         rows.append(_row(fit, **row, **_named(column), **columns))
     return rows + _tests(fit)
@@ -315,7 +319,8 @@ def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
 
 
 def _exp(value: float | None) -> float | None:
-    return None if value is None else math.exp(value)
+    """Return exp of a limit; None for none, and where a computer's number ends."""
+    return None if value is None or value > 700 else math.exp(value)
 
 
 def _require_words(interval: str, penalty: str | None, cluster: str | None) -> None:

@@ -132,6 +132,8 @@ def cox_regression(
     if cluster is not None:
         codes = np.unique(np.asarray(cluster), return_inverse=True)[1][sets.order]
         n_clusters = int(codes.max(initial=-1)) + 1
+        if n_clusters < 2:
+            raise RequestError("Robust errors need two or more clusters; all rows are of one.")
         residuals = _score_residuals(rows, sets, beta / scale) @ np.nan_to_num(covariance)
         summed = np.stack([np.bincount(codes, column) for column in residuals.T], axis=1)
         robust = np.where(np.isnan(covariance), np.nan, summed.T @ summed)
@@ -223,11 +225,19 @@ def _newton(
 
 
 def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Say which coefficients lie in a direction whose information fell below a millionth of what it was."""
+    """Say which coefficients lie in a direction whose information fell to nothing of what it was.
+
+    Nothing is below a millionth; where one direction has vanished, so have others below a ten-thousandth, which
+    vanish at their own pace.
+    """
     which = np.ix_(free, free)
-    root = np.linalg.inv(np.linalg.cholesky(before[which]))
+    try:
+        root = np.linalg.inv(np.linalg.cholesky(before[which]))
+    except np.linalg.LinAlgError:  # there was none to begin with
+        return free.copy()
     values, vectors = np.linalg.eigh(root @ after[which] @ root.T)
-    directions = np.abs(root.T @ vectors[:, values < 1e-6])
+    gone = values < 1e-4 if values[0] < 1e-6 else np.zeros(values.size, dtype=bool)
+    directions = np.abs(root.T @ vectors[:, gone])
     found = np.zeros(free.size, dtype=bool)
     if directions.size:
         found[free] = (directions > 1e-3 * directions.max(axis=0)).any(axis=1)
