@@ -15,6 +15,7 @@ DESIGN = {
     "time_to_event": "patient_id arm endpoint component definition estimand population entry_day left_day right_day time_day "
     "is_event cause cause_is_certain last_negative_day death_day is_evaluable censor_reason event_id",
     "recurrent": "patient_id arm endpoint start_day stop_day is_event event_number",
+    "transitions": "patient_id arm from_state to_state start_day stop_day",
     "not_evaluable": "patient_id endpoint definition reason",
     "curve": "study_id endpoint component definition estimand population arm subgroup cause time_years n_at_risk n_events "
     "n_censored estimate std_error lower upper conf_level method",

@@ -135,7 +135,7 @@ def aalen_johansen(
         time_to_event = time_to_event.with_columns(pl.lit(None, dtype=pl.String).alias("cause"))
     parts = list(groups("aalen_johansen", time_to_event))
     for part in parts:
-        _require_causes(part.rows)
+        require_causes("aalen_johansen", part.rows)
     return curve_frame(
         block
         for part in parts
@@ -205,54 +205,63 @@ def _infinitesimal_jackknife(table: RiskTable, codes: Counts, before: Floats, es
 
 
 class _Influence(NamedTuple):
-    """Influences over time: minus `path` less its value `at_start` while at risk, then `at_end` for good."""
+    """Influences over time: minus `path` less its value `at_start` while at risk, then `at_end` for good.
+
+    `of_starts` is the sum of `at_start` over those at risk just after each time (delayed entry only).
+    """
 
     path: Floats
     at_start: Floats
     at_end: Floats
+    of_starts: Floats | None
 
 
 class _Cohort(NamedTuple):
-    """Patients by end of risk: one item each with delayed entry, otherwise one per time and code."""
+    """Patients by end of risk: one item each with delayed entry, otherwise one per time and code.
+
+    `n_after` are at risk just after each time.
+    """
 
     code: Counts
     position: Counts
     weight: Floats
     start: Counts | None
-    width: int
+    n_after: Floats
 
     @classmethod
     def of(cls, table: RiskTable, codes: Counts) -> _Cohort:
-        width = table.time.size
         if table.entry_position is not None:
-            return cls(codes, table.position, np.ones(codes.size), table.entry_position, width)
+            width = table.time.size
+            entered = np.cumsum(np.bincount(table.entry_position + 1, minlength=width + 1))[1:]
+            ended = np.cumsum(np.bincount(table.position, minlength=width))
+            n_after = (entered - ended).astype(np.float64)
+            return cls(codes, table.position, np.ones(codes.size), table.entry_position, n_after)
         counts = np.vstack((table.n_censored, table.n_events)).astype(np.float64)
         code, position = np.nonzero(counts)
-        return cls(code, position, counts[code, position], None, width)
+        n_after = table.n_at_risk - counts.sum(axis=0)
+        return cls(code, position, counts[code, position], None, n_after)
 
     def influence(self, path: Floats, jump: Floats) -> _Influence:
         start = np.zeros(1) if self.start is None else np.where(self.start < 0, 0.0, path[self.start])
-        return _Influence(path, start, jump - path[self.position] + start)
+        of_starts = None if self.start is None else self._at_risk(start)
+        return _Influence(path, start, jump - path[self.position] + start, of_starts)
 
     def sum_of_products(self, x: _Influence, y: _Influence) -> Floats:
         """Return the sum over all patients of the product of two influences, after each time."""
         gone = self._running(self.position, x.at_end * y.at_end)
-        still = self._at_risk(np.ones(1)) * x.path * y.path
-        if self.start is not None:
-            still += self._at_risk(x.at_start * y.at_start)
-            still -= x.path * self._at_risk(y.at_start) + y.path * self._at_risk(x.at_start)
+        still = self.n_after * x.path * y.path
+        if x.of_starts is not None and y.of_starts is not None:
+            still += self._at_risk(x.at_start * y.at_start) - x.path * y.of_starts - y.path * x.of_starts
         return gone + still
 
     def _at_risk(self, value: Floats) -> Floats:
-        """Return the sum of a value over those who are at risk just after each time."""
-        left = self._running(self.position, value)
-        if self.start is None:
-            return float((self.weight * value).sum()) - left
-        entered = np.bincount(self.start + 1, self.weight * value, minlength=self.width + 1)
-        return np.cumsum(entered)[1:] - left
+        """Return the sum of a value over those who are at risk just after each time, with delayed entry."""
+        assert self.start is not None
+        entered = np.bincount(self.start + 1, value, minlength=self.n_after.size + 1)
+        return np.cumsum(entered)[1:] - self._running(self.position, value)
 
     def _running(self, position: Counts, value: Floats) -> Floats:
-        return np.cumsum(np.bincount(position, self.weight * value, minlength=self.width))
+        return np.cumsum(np.bincount(position, self.weight * value, minlength=self.n_after.size))
 
 
 def _aalen(table: RiskTable, before: Floats, survival: Floats, estimate: Floats) -> Floats:
@@ -282,10 +291,11 @@ def _causes_of(group: Group, all_groups: Sequence[Group], *, first: Sequence[str
     return [*dict.fromkeys(first), *sorted(seen - set(first))]
 
 
-def _require_causes(rows: pl.DataFrame) -> None:
+def require_causes(function: str, rows: pl.DataFrame) -> None:
+    """Raise a TableError where an event has no cause."""
     wrong = rows.filter(pl.col("is_event") & pl.col("cause").is_null())
     if wrong.height:
         raise TableError(
-            f"aalen_johansen needs a cause for each event; {wrong.height} of {rows['is_event'].sum()} events have "
+            f"{function} needs a cause for each event; {wrong.height} of {rows['is_event'].sum()} events have "
             f"none, the first is row {wrong['_row'][0]} of `time_to_event`."
         )

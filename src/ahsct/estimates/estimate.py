@@ -16,6 +16,7 @@ from ahsct.estimates.healthy_ageing import longest_followed_beside_norms
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.rows import stamp
 from ahsct.estimates.sensitivity import sensitivity_rows
+from ahsct.estimates.visit_times import visit_time_rows
 from ahsct.outcomes import Outcomes
 from ahsct.tables import Study
 from ahsct.vocabulary import CURVE, RESULTS, conform, empty
@@ -48,6 +49,7 @@ def estimate_outcomes(study: Study, outcomes: Outcomes, definition: Definition) 
     arms = derive_arms(study, outcomes, definition)
     results, curves = endpoint_rows(arms, definition)
     results.append(sensitivity_rows(study, outcomes, definition))
+    results.append(visit_time_rows(outcomes.time_to_event, definition))
     for section in _SECTIONS:
         for arm in arms:
             rows, more = section(arm)

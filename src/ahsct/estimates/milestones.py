@@ -98,10 +98,18 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     columns["estimate"] = float(one.estimate[rows - 1])
     pointwise = one.row(
         **columns,
-        std_error=one.std_error[rows - 1],
+        std_error=_or_none(one.std_error[rows - 1]),
         lower=_or_none(one.lower[rows - 1]),
         upper=_or_none(one.upper[rows - 1]),
     )
+    if one.estimator == "Turnbull":  # no exact interval is known where event times are not
+        if pointwise["lower"] is None:
+            pointwise["note"] = "no limits at this time: give it to turnbull as at_years"
+        elif one.time[rows - 1] < at_years * (1 - ROUNDING):
+            pointwise["note"] = (
+                f"limits of {one.time[rows - 1]:.4g} years: give turnbull the time as at_years"
+            )
+        return [pointwise]
     if pointwise["lower"] is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
     if one.estimator in _COUNTS_SAY_LITTLE:

@@ -9,14 +9,13 @@ import polars as pl
 from ahsct.definitions import INTERCURRENT_EVENTS, Definition, vary
 from ahsct.estimates.kaplan_meier import kaplan_meier
 from ahsct.estimates.milestones import milestone
-from ahsct.estimates.rows import result, results_frame, stamp
-from ahsct.estimates.turnbull import turnbull
+from ahsct.estimates.rows import stamp
+from ahsct.estimates.visit_times import interval_censored_milestone
 from ahsct.outcomes import Outcomes, derive_time_to_event
 from ahsct.tables import Study
 from ahsct.vocabulary import DAYS_PER_YEAR, RESULTS, empty
 
 _RULES = ("censor_before_onset", "censor_at_last_visit", "event")
-_MOST_PATIENTS = 200  # above, the bootstrap of an interval-censored curve takes minutes
 
 
 def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -> pl.DataFrame:
@@ -29,7 +28,7 @@ def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -
     base = _primary(outcomes.time_to_event, definition)
     if base.is_empty():
         return empty(RESULTS)
-    interval_censored = _each_curve(_interval_censored, base, definition)
+    interval_censored = _each_curve(interval_censored_milestone, base, definition)
     parts = [_labelled(interval_censored, own or "as defined")]
     # the rules differ only in what they make of changes that follow-up was too short to confirm
     any_unconfirmed = (outcomes.candidates["rejected_because"] == "follow_up_too_short").any()
@@ -39,7 +38,9 @@ def sensitivity_rows(study: Study, outcomes: Outcomes, definition: Definition) -
         table = _primary(_under(rule, study, outcomes, definition), definition) if any_unconfirmed else base
         is_same = table.equals(base)
         detected = _each_curve(_as_detected, table, definition)
-        seen_at_visits = interval_censored if is_same else _each_curve(_interval_censored, table, definition)
+        seen_at_visits = (
+            interval_censored if is_same else _each_curve(interval_censored_milestone, table, definition)
+        )
         parts += [_labelled(rows, rule) for rows in (detected, seen_at_visits)]
     return pl.concat(parts)
 
@@ -101,32 +102,6 @@ def _each_curve(
 def _as_detected(group: pl.DataFrame, definition: Definition) -> pl.DataFrame:
     curve = kaplan_meier(group, interval=definition.interval, conf_level=definition.conf_level)
     return milestone(curve, at_years=definition.primary_milestone_days / DAYS_PER_YEAR)
-
-
-def _interval_censored(group: pl.DataFrame, definition: Definition) -> pl.DataFrame:
-    years = definition.primary_milestone_days / DAYS_PER_YEAR
-    refused = (
-        "risk starts late; no interval-censored estimate with delayed entry"
-        if (group["entry_day"] > 0).any()
-        else f"left out above {_MOST_PATIENTS} patients, where its interval takes minutes: call turnbull"
-        if group.height > _MOST_PATIENTS
-        else None
-    )
-    if refused is None:
-        return milestone(turnbull(group, conf_level=definition.conf_level), at_years=years)
-    labels = group.select("endpoint", "component", "definition", "estimand", "population", "arm").row(
-        0, named=True
-    )
-    row = result(
-        statistic="survival_probability",
-        unit="probability",
-        n=group.height,
-        time_years=years,
-        method="Turnbull, interval-censored",
-        note=refused,
-        **labels,
-    )
-    return results_frame([row])
 
 
 def _labelled(rows: pl.DataFrame, rule: str) -> pl.DataFrame:

@@ -2,81 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.special import chdtri
 
-from ahsct.chunks import random_stream
-from ahsct.errors import TableError
+from ahsct.errors import RequestError, TableError
 from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
+from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
-_GAP = 1e-8  # the optimum is accepted when no support interval could gain more than this share of the total weight
-_RESAMPLE_GAP = 1e-4  # enough for the bootstrap's percentiles
-_MAX_STEPS = 100_000
+_GAP = 1e-8  # the optimum is accepted when no place could gain more than this share of the total weight
+_MOST_LIMITS = 25  # rows of a curve that get limits of their own
 
 
 class Npmle(NamedTuple):
-    """Masses (a row per set of weights) on the maximal intersections that end at `upper` (infinity: never seen)."""
+    """Masses on the maximal intersections (lower, upper] (upper infinite: never seen), and how good they are.
 
+    `gap` is the largest excess of a place's gradient over the total weight, as a share of it: 0 at the optimum.
+    """
+
+    lower: Floats
     upper: Floats
     mass: Floats
+    loglik: float
     gap: float
 
 
-def npmle(left: Floats, right: Floats, weights: Floats | None = None, *, gap: float = _GAP) -> Npmle:
-    """Non-parametric maximum likelihood for events in (left, right]; left = right is exact, infinity censored.
+def npmle(left: Floats, right: Floats) -> Npmle:
+    r"""Non-parametric maximum likelihood for events in (left, right]; left = right is exact, infinity censored.
 
-    Expectation-maximisation over Turnbull's maximal intersections, each pair of steps extrapolated (SQUAREM),
-    until the Kuhn-Tucker conditions hold: no intersection's gradient exceeds the total weight by more than `gap`
-    of it. `weights` (one row per fit, one column per observation) are counts, as in a bootstrap.
+    Maximises $\sum_i \log \sum_{j \in (l_i, r_i]} p_j$ over Turnbull's maximal intersections by an interior-point
+    method. The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
+    mass, are checked afterwards: `gap`.
 
     Examples
     --------
     Two visits, by hand: 1 of 4 in (0, 1], 1 in (1, 2], 2 after 2:
 
     >>> fit = npmle(np.array([0.0, 1, 2, 2]), np.array([1.0, 2, np.inf, np.inf]))
-    >>> fit.mass.round(6).tolist()
-    [[0.25, 0.25, 0.5]]
+    >>> fit.mass.round(9).tolist(), fit.gap < 1e-8
+    ([0.25, 0.25, 0.5], True)
     """
-    from scipy.sparse import csr_array
-
-    weights = np.ones((1, left.size)) if weights is None else weights
-    upper, first, last = _intersections(left, right)
-    n, m = left.size, upper.size
-    inside = csr_array(
-        (np.repeat([1.0, -1.0], n), (np.tile(np.arange(n), 2), np.concatenate((first, last + 1)))),
-        shape=(n, m + 1),
+    places = intersections(left, right)
+    likelihood = IntervalLikelihood.of(places)
+    fit = maximise(likelihood)
+    survival = np.concatenate(([1.0], np.exp(-fit.hazard[0]), [0.0]))
+    inside = survival[likelihood.a] - survival[likelihood.b]
+    share = likelihood.weight / inside / left.size
+    gains = np.bincount(likelihood.a, share, minlength=likelihood.m + 1)
+    gains -= np.bincount(likelihood.b, share, minlength=likelihood.m + 1)
+    gradient = np.cumsum(gains)[:-1]
+    mass = np.where(gradient < 1 - 1e-6, 0.0, -np.diff(survival))  # a gradient below the rest leaves no mass
+    return Npmle(
+        places.lower, places.upper, mass / mass.sum(), float(fit.loglik[0]), float(gradient.max() - 1)
     )
 
-    def gradient(mass: Floats, weights: Floats) -> Floats:
-        cumulated = np.zeros((len(mass), m + 1))
-        np.cumsum(mass, axis=1, out=cumulated[:, 1:])
-        share = weights / np.maximum(cumulated[:, last + 1] - cumulated[:, first], 1e-300)
-        gained = np.cumsum(share @ inside, axis=1)[:, :-1]
-        return np.asarray(gained / weights.sum(axis=1, keepdims=True))
 
-    mass = np.full((len(weights), m), 1 / m)
-    gaps = np.full(len(weights), np.inf)
-    open_ = np.arange(len(weights))
-    for _ in range(_MAX_STEPS):
-        now, counts = mass[open_], weights[open_]
-        g = gradient(now, counts)
-        gaps[open_] = g.max(axis=1) - 1
-        going = gaps[open_] > gap
-        if not going.any():
-            break
-        open_, now, counts = open_[going], now[going], counts[going]
-        one = now * g[going]
-        mass[open_] = _extrapolated(now, one, one * gradient(one, counts))
-    return Npmle(upper, mass / mass.sum(axis=1, keepdims=True), float(gaps.max()))
+def likelihood_ratio_limits(
+    left: Floats, right: Floats, at: Floats, *, conf_level: float = 0.95
+) -> tuple[Floats, Floats]:
+    r"""Return the limits of the survival probability at each time: those that the likelihood ratio does not reject.
+
+    $$\{s : 2 (\ell(\hat S) - \max_{S(t) = s} \ell(S)) \le \chi^2_{1, 1 - \alpha}\}$$
+
+    The limits exist also where the estimate is 0 or 1, and need no standard error. With visits on a common
+    schedule the statistic is chi-square in large samples; with visits scattered over a continuum its limit is
+    smaller, so that the interval errs to the wide side (Banerjee and Wellner 2001).
+
+    Parameters
+    ----------
+    left, right
+        As for `npmle`.
+    at
+        Times, >= 0; at time 0 both limits are 1, unless an event fell on it.
+
+    Examples
+    --------
+    Nobody of 24 had the event in the first 3 years; by hand exp(-3.841459 / 48):
+
+    >>> lower, upper = likelihood_ratio_limits(np.full(24, 3.0), np.full(24, np.inf), np.array([2.0]))
+    >>> lower.round(6).tolist(), upper.tolist()
+    ([0.923088], [1.0])
+    """
+    quantile = float(chdtri(1, 1 - require_conf_level(conf_level)))
+    lower, upper = np.ones(at.size), np.ones(at.size)
+    for k in np.flatnonzero((at > 0) | np.any(right == 0)):
+        places = intersections(left, right, at[k : k + 1])
+        likelihood = IntervalLikelihood.of(places)
+        node = int(np.searchsorted(places.upper, at[k], side="right"))
+        lower[k], upper[k] = _limits(likelihood, node, quantile)
+    return lower, upper
 
 
 def turnbull(
-    time_to_event: pl.DataFrame, *, conf_level: float = 0.95, n_resamples: int = 400, seed: int = 1
+    time_to_event: pl.DataFrame, *, conf_level: float = 0.95, at_years: Sequence[float] = ()
 ) -> pl.DataFrame:
     """Event-free survival from the intervals in which events happened, not from the days they were found.
 
@@ -87,60 +111,85 @@ def turnbull(
         they are equal, censored where `right_day` is missing. Curves and rows are told apart as in
         `kaplan_meier`.
     conf_level
-        Two-sided, between 0 and 1; the interval is the bootstrap's percentile interval over patients.
-    n_resamples, seed
-        Resamples of the bootstrap, and its seed; 0 resamples give no interval.
+        Two-sided, between 0 and 1; the limits are those of the likelihood ratio (`likelihood_ratio_limits`).
+    at_years
+        Times that get a row and limits of their own, as a milestone needs them. Where it is given no other row has
+        limits; otherwise up to 25 rows have them, spread over the curve, and a row between two of them takes the
+        wider limit of each, which holds because survival only falls.
 
     Returns
     -------
     pl.DataFrame
-        Schema CURVE, a row at time 0 and one at each place where the estimate can fall. Inside an interval of the
-        estimate the fall is not determined: it is placed at the interval's right end. `n_at_risk` counts the
-        patients known to be event-free before the interval, `n_events` those whose event ends in it.
+        Schema CURVE, a row at time 0, one at each place where the estimate can fall, and those asked for. Inside an
+        interval of the estimate the fall is not determined: it is placed at the interval's right end. `n_at_risk`
+        counts the patients known to be event-free before the interval, `n_events` those whose event ends in it.
+        There is no standard error: `std_error` is missing.
 
     Raises
     ------
     TableError
         A column or `left_day` is missing, an interval is empty, entry is delayed, or deaths compete.
+    RequestError
+        A time is negative or the level not between 0 and 1.
 
     References
     ----------
-    Turnbull (1976), doi:10.1111/j.2517-6161.1976.tb01597.x; Varadhan and Roland (2008) for the extrapolation,
-    doi:10.1111/j.1467-9469.2007.00585.x. R: interval::icfit, interval 1.1.1.0.
+    Turnbull (1976), doi:10.1111/j.2517-6161.1976.tb01597.x. Likelihood ratio: Banerjee and Wellner (2001),
+    doi:10.1214/aos/1015345959. R: interval::icfit, interval 1.1.1.0.
 
     Examples
     --------
     >>> frame = pl.DataFrame({"time_day": [100, 200, 300], "is_event": [True, True, False],
     ...                       "left_day": [0, 100, 300], "right_day": [100, 200, None]})
-    >>> turnbull(frame, n_resamples=0)["estimate"].round(6).to_list()
+    >>> turnbull(frame)["estimate"].round(6).to_list()
     [1.0, 0.666667, 0.333333, 0.333333]
     """
     require_conf_level(conf_level)
+    if wrong := [year for year in at_years if not 0 <= year < np.inf]:
+        raise RequestError(f"at_years must be >= 0 and finite; found {wrong[0]!r}.")
     require_columns("turnbull", "time_to_event", time_to_event, ("left_day", "right_day"))
     blocks = []
     for group in groups("turnbull", time_to_event):
         require_no_competing_event("turnbull", group.rows)
         if group.entry is not None:
             raise TableError("turnbull takes no delayed entry; use kaplan_meier, or start risk at time zero.")
-        blocks.append(_block(group, conf_level, n_resamples, seed))
+        blocks.append(_block(group, conf_level, [year * DAYS_PER_YEAR for year in at_years]))
     return curve_frame(blocks)
 
 
-def _block(group: Group, conf_level: float, n_resamples: int, seed: int) -> dict[str, object]:
-    left, right = _bounds(group.rows)
+def bounds(rows: pl.DataFrame, function: str = "turnbull") -> tuple[Floats, Floats]:
+    """Return left and right as arrays (right infinite where censored), or raise a TableError that names the row."""
+    wrong = rows.filter(
+        (pl.col("left_day").is_null()) | (pl.col("right_day") < pl.col("left_day")).fill_null(False)
+    )
+    if wrong.height:
+        raise TableError(
+            f"{function} needs left_day, not after right_day; {wrong.height} of {rows.height} rows have not, "
+            f"the first is row {wrong['_row'][0]} of `time_to_event`."
+        )
+    both = rows.select(
+        pl.col("left_day").cast(pl.Float64), pl.col("right_day").cast(pl.Float64).fill_null(np.inf)
+    )
+    return both["left_day"].to_numpy().copy(), both["right_day"].to_numpy().copy()
+
+
+def _block(group: Group, conf_level: float, at: Sequence[float]) -> dict[str, object]:
+    left, right = bounds(group.rows)
     fit = npmle(left, right)
     censored = np.isinf(right)
-    ends = np.unique(np.concatenate((fit.upper[np.isfinite(fit.upper)], [0.0, left.max(initial=0.0)])))
-    estimate = _survival(fit, ends)[0]
-    draws = np.empty((0, ends.size))
-    if n_resamples:
-        draws = _survival(
-            npmle(left, right, _resamples(left.size, n_resamples, seed), gap=_RESAMPLE_GAP), ends
-        )
+    own = np.concatenate((fit.upper[np.isfinite(fit.upper)], [0.0, left.max(initial=0.0)]))
+    ends = np.unique(np.concatenate((own, at)))
+    rows = np.searchsorted(ends, at) if at else _spread(ends.size)
     limits = np.full((2, ends.size), np.nan)
-    if len(draws):
-        limits = np.quantile(draws, [(1 - conf_level) / 2, 1 - (1 - conf_level) / 2], axis=0)
-    how = f"bootstrap percentile ({n_resamples} resamples, seed {seed})" if n_resamples else "no interval"
+    limits[:, rows] = likelihood_ratio_limits(left, right, ends[rows], conf_level=conf_level)
+    if not at:
+        between = np.arange(ends.size)
+        limits = np.stack(
+            (
+                limits[0, rows[np.searchsorted(rows, between)]],
+                limits[1, rows[np.searchsorted(rows, between, side="right") - 1]],
+            )
+        )
     not_reached = "" if fit.gap <= _GAP else f", optimum reached to {fit.gap:.1g} only"
     return {
         **group.labels,
@@ -148,77 +197,59 @@ def _block(group: Group, conf_level: float, n_resamples: int, seed: int) -> dict
         "n_at_risk": np.array([np.sum(right > end) for end in np.concatenate(([0.0], ends[:-1]))]),
         "n_events": _counts(right[~censored], ends),
         "n_censored": _counts(left[censored], ends),
-        "estimate": estimate,
-        "std_error": draws.std(axis=0, ddof=1) if len(draws) > 1 else np.zeros(ends.size),
+        "estimate": survival_at(fit, ends),
+        "std_error": np.full(ends.size, np.nan),
         "lower": limits[0],
         "upper": limits[1],
         "conf_level": conf_level,
-        "method": f"Turnbull, interval-censored{not_reached}, {how}",
+        "method": f"Turnbull, interval-censored{not_reached}, likelihood ratio",
     }
 
 
-def _bounds(rows: pl.DataFrame) -> tuple[Floats, Floats]:
-    wrong = rows.filter(
-        (pl.col("left_day").is_null()) | (pl.col("right_day") < pl.col("left_day")).fill_null(False)
-    )
-    if wrong.height:
-        raise TableError(
-            f"turnbull needs left_day, not after right_day; {wrong.height} of {rows.height} rows have not, "
-            f"the first is row {wrong['_row'][0]} of `time_to_event`."
-        )
-    bounds = rows.select(
-        pl.col("left_day").cast(pl.Float64), pl.col("right_day").cast(pl.Float64).fill_null(np.inf)
-    ).sort("left_day", "right_day")  # so that the bootstrap does not depend on the order of patients
-    return bounds["left_day"].to_numpy().copy(), bounds["right_day"].to_numpy().copy()
-
-
-def _intersections(left: Floats, right: Floats) -> tuple[Floats, Counts, Counts]:
-    """Return where the maximal intersections end, and the first and last of them inside each observation.
-
-    Times are ranked; an end at rank k sorts as 2k and "just after it" as 2k + 1, so that (1, 2] and (2, 3] do
-    not meet while an exact time meets the interval that ends there.
-    """
-    times, ranks = np.unique(np.concatenate((left, right)), return_inverse=True)
-    starts, ends = 2 * ranks[: left.size], 2 * ranks[left.size :]
-    starts = np.where(left == right, starts, starts + 1)
-    keys = np.concatenate((starts, ends))
-    is_end = np.repeat([False, True], left.size)
-    order = np.lexsort((is_end, keys))
-    keys, is_end = keys[order], is_end[order]
-    innermost = np.flatnonzero(~is_end[:-1] & is_end[1:])
-    first = np.searchsorted(keys[innermost], starts, side="left")
-    last = np.searchsorted(keys[innermost + 1], ends, side="right") - 1
-    return times[keys[innermost + 1] // 2], first, last
-
-
-def _extrapolated(zero: Floats, one: Floats, two: Floats) -> Floats:
-    """Return a longer step along two steps of the algorithm, or the second step where that leaves the simplex."""
-    r, v = one - zero, two - 2 * one + zero
-    # where the steps no longer turn (length next to nothing) the square of alpha must stay finite
-    length = np.sqrt((v * v).sum(axis=1, keepdims=True))
-    alpha = np.minimum(-np.sqrt((r * r).sum(axis=1, keepdims=True)) / np.maximum(length, 1e-100), -1.0)
-    far = zero - 2 * alpha * r + alpha**2 * v
-    # a mass that is exactly zero could never grow again
-    is_inside = (
-        (length > 0) & (far.min(axis=1, keepdims=True) > 0) & np.isfinite(far).all(axis=1, keepdims=True)
-    )
-    far = np.where(is_inside, far, two)
-    return np.asarray(far / far.sum(axis=1, keepdims=True))
-
-
-def _survival(fit: Npmle, at: Floats) -> Floats:
+def survival_at(fit: Npmle, at: Floats) -> Floats:
     """Return the probability of no event up to each time; a mass counts from its interval's right end."""
-    cumulated = np.concatenate((np.zeros((len(fit.mass), 1)), np.cumsum(fit.mass, axis=1)), axis=1)
-    return np.clip(1 - cumulated[:, np.searchsorted(fit.upper, at, side="right")], 0.0, 1.0)
+    survival = np.concatenate(([1.0], 1 - np.cumsum(fit.mass)))
+    return np.clip(survival[np.searchsorted(fit.upper, at, side="right")], 0.0, 1.0)
+
+
+def _limits(likelihood: IntervalLikelihood, node: int, quantile: float) -> tuple[float, float]:
+    """Return lower and upper limit of the survival probability at a node: Newton on the root of the deviance."""
+    best = maximise(likelihood, optimum=1e-10)
+    estimate, top = float(np.exp(-best.hazard[0, node - 1])), float(best.loglik[0])
+    n = float(likelihood.weight.sum())
+    extreme = np.array([60.0, 1e-12])  # hazards beyond which there is only probability 0 or 1
+    furthest = maximise(likelihood, fixed=np.array([node, node]), at=extreme, optimum=1e-10)
+    sides = np.flatnonzero(2 * (top - furthest.loglik) > quantile)
+    # log hazards: brackets from the estimate outwards, and the score limits of a proportion to start from
+    near = np.full(2, np.log(-np.log(min(max(estimate, 1e-12), 1 - 1e-12))))[sides]
+    far = np.log(extreme)[sides]
+    n = float(likelihood.weight.sum())
+    half = np.sqrt(quantile * (n * estimate * (1 - estimate) + quantile / 4))
+    start = (n * estimate + quantile / 2 + np.array([-half, half])) / (n + quantile)
+    now = np.log(-np.log(np.clip(start, 1e-10, 1 - 1e-10)))[sides]
+    for _ in range(50 if sides.size else 0):
+        fit = maximise(likelihood, fixed=np.full(sides.size, node), at=np.exp(now), optimum=1e-10)
+        deviance = np.maximum(2 * (top - fit.loglik), 1e-12)
+        miss = np.sqrt(deviance) - np.sqrt(quantile)
+        if np.all(np.abs(miss) < 1e-9):
+            break
+        slope = -fit.pull[:, node - 1] * np.exp(now) / np.sqrt(deviance)
+        far, near = np.where(miss > 0, now, far), np.where(miss > 0, near, now)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = now - miss / slope
+        is_inside = (newton > np.minimum(near, far)) & (newton < np.maximum(near, far))
+        now = np.where(is_inside, newton, (near + far) / 2)
+    limits = np.array([0.0, 1.0])
+    limits[sides] = np.exp(-np.exp(now))
+    return float(limits[0]), float(limits[1])
+
+
+def _spread(size: int) -> Counts:
+    """Return up to 25 row numbers from first to last."""
+    return np.unique(np.linspace(0, size - 1, min(size, _MOST_LIMITS)).round().astype(np.int64))
 
 
 def _counts(days: Floats, ends: Floats) -> Counts:
     """Return how many days lie in each (previous end, end]; later ones count at the last."""
     place = np.minimum(np.searchsorted(ends, days, side="left"), ends.size - 1)
     return np.bincount(place, minlength=ends.size)
-
-
-def _resamples(n: int, n_resamples: int, seed: int) -> Floats:
-    generator = random_stream(seed, stream="turnbull bootstrap", patient=0)
-    drawn = generator.integers(0, n, (n_resamples, n))
-    return np.asarray([np.bincount(one, minlength=n) for one in drawn], dtype=np.float64)

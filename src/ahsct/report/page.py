@@ -18,6 +18,7 @@ from ahsct.report.published import published_table
 from ahsct.report.rendering import BANNERS, ROWS_SHOWN, TAGS, render
 from ahsct.report.sections import SHARED, Section, figures_of, sections
 from ahsct.report.tables import Row, Table
+from ahsct.report.visit_times import visit_time_table
 from ahsct.report.words import endpoint_label, primary_time, variable_words
 
 
@@ -47,6 +48,7 @@ def page_context(
         "variable": variable_words(definition),
         "estimands": estimand_table(definition),
         "sensitivity": sensitivity_table(rows, definition),
+        "visit_times": visit_time_table(rows, definition),
         "sensitivity_figures": figures_of("sensitivity", figures),
         "sections": [*sections(analysis, rows, figures, share=share), *_multiverse(multiverse, share=share)],
         "published": None if published is None else published_table(published, rows),
@@ -64,6 +66,7 @@ def page_tables(context: Mapping[str, Any]) -> list[Table]:
     found = [
         context["estimands"],
         context["sensitivity"],
+        context["visit_times"],
         *(table for section in context["sections"] for table in section.tables),
         context["published"],
     ]

@@ -20,6 +20,7 @@ CANDIDATES = SCHEMAS["candidates"]
 CONFIRMATIONS = SCHEMAS["confirmations"]
 TIME_TO_EVENT = SCHEMAS["time_to_event"]
 RECURRENT = SCHEMAS["recurrent"]
+TRANSITIONS = SCHEMAS["transitions"]
 NOT_EVALUABLE = SCHEMAS["not_evaluable"]
 PATIENT_VALUES = SCHEMAS["patient_values"]
 CURVE = SCHEMAS["curve"]
@@ -44,6 +45,7 @@ __all__ = [
     "RESULTS",
     "SCHEMAS",
     "TIME_TO_EVENT",
+    "TRANSITIONS",
     "Column",
     "columns",
     "conform",

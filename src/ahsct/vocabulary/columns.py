@@ -33,6 +33,7 @@ _DERIVED_TABLES = (
     "confirmations",
     "time_to_event",
     "recurrent",
+    "transitions",
     "not_evaluable",
     "patient_values",
     "curve",
