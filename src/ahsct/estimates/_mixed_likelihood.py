@@ -239,7 +239,8 @@ def minimise_deviance(sums: Sums) -> Array:
         sizes = np.abs(values)
         keep = sizes > 1e-8 * sizes.max()
         step = -vectors[:, keep] @ ((vectors[:, keep].T @ at.gradient) / sizes[keep])
-        longest, allowed = float(np.abs(step).max()), max(1.0, float(np.abs(theta).max()))
+        # never exactly to zero, where the deviance may have a saddle
+        longest, allowed = float(np.abs(step).max()), 0.7 * max(1.0, float(np.abs(theta).max()))
         step = step * min(1.0, allowed / longest) if longest > 0 else step
         # a step must lower the deviance in proportion to its slope: theta and its mirror image have the same
         slope = float(at.gradient @ step)
@@ -249,12 +250,28 @@ def minimise_deviance(sums: Sums) -> Array:
                 break
         theta = theta + step
         if np.abs(step).max() <= 1e-13 * max(1.0, float(np.abs(theta).max())):
-            return np.where(np.abs(theta) < 1e-7, 0.0, theta)
+            way_down = _from_saddle(sums, theta, values, vectors)
+            if way_down is None:
+                return np.where(np.abs(theta) < 1e-7, 0.0, theta)
+            theta = way_down
     if not np.abs(at.gradient).max() <= 1e-4:
         raise TableError(
             f"linear_mixed_model: the likelihood has not reached its maximum after {_MOST_STEPS} steps."
         )
     return np.where(np.abs(theta) < 1e-7, 0.0, theta)
+
+
+def _from_saddle(sums: Sums, theta: Array, curvatures: Array, directions: Array) -> Array | None:
+    """Return a lower place where the deviance is flat but curved downwards (a zero on the diagonal), else nothing."""
+    if curvatures[0] >= -1e-8 * float(np.abs(curvatures).max()):
+        return None
+    here, size = profile(sums, theta)[0], max(1.0, float(np.abs(theta).max()))
+    for share in (0.3, 0.03, 0.003, 0.0003):
+        for sign in (1, -1):
+            place = theta + sign * share * size * directions[:, 0]
+            if profile(sums, place)[0] < here - 1e-10:
+                return np.asarray(place, dtype=np.float64)
+    return None
 
 
 def kenward_roger_of(sums: Sums, theta: Array) -> Precision:
