@@ -51,7 +51,7 @@ def test_agrees_with_msm(name: str) -> None:
     assert -2 * fit.loglik == pytest.approx(r(name, "minus2loglik")["value"][0], rel=1e-10)
     np.testing.assert_allclose(fit.log_rates, r(name, "log_rate")["value"], atol=1e-6)
     covariance = r(name, "covariance")["value"].to_numpy()
-    np.testing.assert_allclose(fit.covariance.ravel(), covariance, rtol=1e-5, atol=1e-6 * covariance.max())
+    np.testing.assert_allclose(fit.covariance.ravel(), covariance, rtol=1e-6, atol=1e-6 * covariance.max())
     found, _ = transition_probabilities(fit, 5)
     np.testing.assert_allclose(found.ravel(), r(name, "p5")["value"], atol=1e-6)
 
