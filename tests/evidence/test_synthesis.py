@@ -192,7 +192,7 @@ def test_count_models_agree_with_rma_glmm(name: str, family: str, fit: object) -
     ours = fit(*COUNTS[name])  # type: ignore[operator]
     assert ours.mean == pytest.approx(r["mean"], rel=1e-6)
     assert ours.tau2 == pytest.approx(r["tau2"], rel=1e-6, abs=1e-9)
-    assert ours.std_errors[0] == pytest.approx(r["se"], rel=2e-6)  # R's own optimum is off by 1e-7
+    assert ours.std_errors[0] == pytest.approx(r["se"], rel=1e-6)
     assert ours.std_errors[0] == pytest.approx(r["se_glmer"], rel=2e-4)
     assert ours.log_likelihood == pytest.approx(
         r["log_likelihood"], rel=1e-9

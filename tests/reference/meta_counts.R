@@ -1,6 +1,6 @@
 # Writes meta_counts.csv. R 4.2.2, metafor 3.8.1, lme4 1.1.31: rma.glmm(measure = "PLO" or "IRLN", nAGQ = 60) with bobyqa run to
 # rhoend 1e-9 and tolPwrss as tight as it goes. `se` is from the joint information of mean and tau by Richardson differences of
-# R's own quadrature (integrate, rel.tol 1e-12), because lme4's differences are good to four or five digits only (`se_glmer`).
+# R's own quadrature (integrate, rel.tol 1e-12) at the optimum of that, because lme4's differences are good to four or five digits only (`se_glmer`).
 # Beta-binomial: lbeta and optim (BFGS, then Nelder-Mead, to reltol 1e-16), `se` by Richardson differences; not at the boundary (lbeta loses
 # all digits there).
 suppressMessages({library(metafor); library(lme4)})
@@ -26,11 +26,15 @@ for (s in names(sets)) { z <- sets[[s]]
         rma.glmm(measure = "IRLN", xi = z$x, ti = z$n, nAGQ = 60, control = ctl))), silent = TRUE)
       if (!inherits(f, "try-error")) break else cat(s, fam, tol, f) }
     add(s, fam, "mean", f$beta[1]); add(s, fam, "tau2", f$tau2); add(s, fam, "se_glmer", f$se)
-    p <- c(f$beta[1], sqrt(f$tau2)); h <- 2e-3; L <- function(p) loglik(p, z$x, z$n, fam)
+    p <- c(f$beta[1], sqrt(f$tau2)); h <- 4e-3; L <- function(p) loglik(p, z$x, z$n, fam)
     d2 <- function(i, j) { e <- function(a, b) { q <- p; q[i] <- q[i] + a; q[j] <- q[j] + b; L(q) }
       one <- function(h) if (i == j) (e(h, 0) - 2 * L(p) + e(-h, 0)) / h^2 else (e(h, h) - e(h, -h) - e(-h, h) + e(-h, -h)) / (4 * h^2)
       (4 * one(h / 2) - one(h)) / 3 }
-    if (f$tau2 < 1e-8) { p[2] <- 0; se <- 1 / sqrt(-d2(1, 1)) } else { H <- -matrix(c(d2(1, 1), d2(1, 2), d2(1, 2), d2(2, 2)), 2); se <- sqrt(solve(H)[1, 1]) }
+    if (f$tau2 < 1e-8) { p[2] <- 0; se <- 1 / sqrt(-d2(1, 1)) } else {
+      # bobyqa's optimum is off by 1e-7, which the second derivative feels: Newton steps on R's own likelihood
+      d1 <- function(i) { e <- function(a) { q <- p; q[i] <- q[i] + a; L(q) }; one <- function(h) (e(h) - e(-h)) / (2 * h); (4 * one(h / 2) - one(h)) / 3 }
+      for (k in 1:3) { H <- -matrix(c(d2(1, 1), d2(1, 2), d2(1, 2), d2(2, 2)), 2); p <- p + as.vector(solve(H, c(d1(1), d1(2)))) }
+      H <- -matrix(c(d2(1, 1), d2(1, 2), d2(1, 2), d2(2, 2)), 2); se <- sqrt(solve(H)[1, 1]) }
     add(s, fam, "se", se); add(s, fam, "log_likelihood", L(p))
     if (s == "deaths" && fam == "PLO") { pl <- function(m) -optimize(function(t) -L(c(m, t)), c(0, 5), tol = 1e-9)$objective; top <- L(p)
       u <- function(m) top - pl(m) - qchisq(.95, 1) / 2

@@ -67,7 +67,7 @@ class CountFit:
 
 
 def binomial_normal(
-    events: Any, n: Any, *, x: Any | None = None, interval: str = "t", conf_level: float = 0.95, nodes: int = 60
+    events: Any, n: Any, *, x: Any | None = None, interval: str = "t", conf_level: float = 0.95, nodes: int = 150
 ) -> CountFit:  # fmt: skip
     """Pool proportions by the binomial-normal model: no correction, no study without events left out.
 
@@ -81,7 +81,8 @@ def binomial_normal(
         "t" with k - p degrees of freedom, "z", or "profile" (of the likelihood; the mean alone only), which is the one
         that stays sensible when hardly any study has an event.
     nodes
-        Of the quadrature; 60 leaves no error that is seen, 7 (the usual default elsewhere) does.
+        Of the quadrature; 150 leave an error below 1e-9, 60 one of 1e-6 where studies differ much, 7 (the usual default
+        elsewhere) one in the fourth digit.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def binomial_normal(
 
 
 def poisson_normal(
-    events: Any, person_years: Any, *, x: Any | None = None, interval: str = "t", conf_level: float = 0.95, nodes: int = 60
+    events: Any, person_years: Any, *, x: Any | None = None, interval: str = "t", conf_level: float = 0.95, nodes: int = 150
 ) -> CountFit:  # fmt: skip
     """Pool rates by the Poisson-normal model; as `binomial_normal`, on the log scale.
 
