@@ -4,7 +4,7 @@ The design is that of brain volume after a transplant: visits at 0, 0.5, 1, 2, 3
 miss at random, and follow-up of unequal length. Truth: SD between patients 1, of slopes 0.25 (or 0) a year,
 within 0.4. In brackets the median width. Prints the table of docs/statistics/longitudinal.md; asserts nothing.
 
-Run `python benchmarks/mixed_model_coverage.py [repetitions]` (200; the page shows 2000).
+Run `python benchmarks/mixed_model_coverage.py [repetitions]` (200; the page shows 1000).
 """
 
 import sys
