@@ -76,8 +76,10 @@ def _facts(file: Path | None) -> pl.DataFrame | None:
         return None
     try:
         return typed_facts(pl.read_csv(file, infer_schema=False), name=file.name)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{file.name} cannot be read as CSV: {error}.") from error
+    except (pl.exceptions.PolarsError, OSError):  # their text may quote a patient's values
+        raise SourceError(
+            f"{file.name} cannot be read as CSV. Check the name and that rows are of one width."
+        ) from None
 
 
 def _print_one(found: Eligibility, sets: list[RuleSet]) -> None:
