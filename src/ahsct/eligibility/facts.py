@@ -340,11 +340,12 @@ class _Context:
         first = (pl.col("at_day").first() - pl.col("start_day").min()) / DAYS_PER_YEAR
         return self._by_patient(self._courses(), first, absent=None)
 
-    def _failed(self, name: str, keep: pl.Expr) -> pl.Series:
+    def _failed(self, name: str, keep: pl.Expr | None) -> pl.Series:
         """Count the drugs that failed: stopped for it, or activity while on them after the rule set's months."""
         if not self.study.has("treatments"):
             return self._per_patient(pl.when(pl.col("prior_dmt_n") == 0).then(0.0))
-        courses = self._courses().filter(keep.fill_null(False)).with_row_index("_course")
+        courses = self._courses() if keep is None else self._courses().filter(keep)
+        courses = courses.with_row_index("_course")
         stopped = courses.filter(pl.col("reason_stopped").str.contains(_FAILED).fill_null(False))
         since = pl.col("start_day") + self.rules.failure_after_months * DAYS_PER_MONTH
         until = pl.min_horizontal(pl.col("end_day").fill_null(pl.col("at_day")), "at_day")
@@ -371,7 +372,7 @@ class _Context:
         return self._at_least(name, n, others["patient_id"].unique().to_list())
 
     def _failed_dmt_n(self) -> pl.Series:
-        return self._failed("failed_dmt_n", pl.lit(True))
+        return self._failed("failed_dmt_n", None)
 
     def _failed_high_efficacy_dmt_n(self) -> pl.Series:
         by_name = pl.col("drug").str.to_lowercase().is_in(self.rules.high_efficacy)
