@@ -200,6 +200,7 @@ def _one_map(
         table = table.filter(is_timed)
     if not part.group_by:
         return table, taken
+    table = _summable(table, part, log)
     picked, differs = [], []
     for name in table.columns:
         if name not in part.group_by:
@@ -214,6 +215,22 @@ def _one_map(
         what = f"several different values, the {part.column(origin).pick} taken"
         log.add(part.source, origin, what, int(grouped[name].fill_null(False).sum()), f"rows of {part.table}")
     return grouped.select(table.columns), taken
+
+
+def _summable(table: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
+    """Return numbers that came as text as numbers, where they are averaged, added or compared."""
+    made = []
+    for name in part.columns:
+        pick = part.column(name).pick
+        if name not in table.columns or table.schema[name] != pl.String or pick in ("first", "last"):
+            continue
+        number = table[name].cast(pl.Float64, strict=False)
+        n_words = int((number.is_null() & table[name].is_not_null()).sum())
+        if pick in ("min", "max") and n_words:
+            continue  # dates and words have an order of their own
+        log.add(part.source, name, f"no number, left out of the {pick}", n_words)
+        made.append(number.alias(name))
+    return table.with_columns(made)
 
 
 def _beside(first: pl.DataFrame, second: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:

@@ -142,7 +142,7 @@ def _as_key(value: pl.Expr) -> pl.Expr:
 
 
 def _last_seen(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return each subject's latest whole date and latest study day in any domain."""
+    """Return each subject's latest whole date in any domain; the latest study day where there is no date to count from."""
     dates, days = [], []
     for frame in domains.values():
         if "USUBJID" not in frame.columns:
@@ -160,4 +160,17 @@ def _last_seen(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         if parts:
             latest = pl.concat(parts).group_by("USUBJID", maintain_order=True).agg(pl.col(name).max())
             subjects = subjects.join(latest, on="USUBJID", how="left", maintain_order="left")
-    return subjects
+    if not {"LSTDTC", "LSTDY"} <= set(subjects.columns) or "RFSTDTC" not in domains["DM"].columns:
+        return subjects
+    # the two may come from different rows: one date of the two, so that they cannot contradict each other
+    start = domains["DM"].select("USUBJID", _whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
+    offset = pl.when(pl.col("LSTDY") > 0).then(pl.col("LSTDY") - 1).otherwise("LSTDY").cast(pl.Int64)
+    by_day = (pl.col("_start") + pl.duration(days=offset)).cast(pl.String)
+    return (
+        subjects.join(start, on="USUBJID", how="left", maintain_order="left")
+        .with_columns(
+            pl.max_horizontal("LSTDTC", by_day).alias("LSTDTC"),
+            pl.when(pl.col("_start").is_null()).then("LSTDY").alias("LSTDY"),
+        )
+        .drop("_start")
+    )
