@@ -95,6 +95,7 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
     made: dict[str, pl.DataFrame] = {}
     used: dict[str, set[str]] = {}
     taken: dict[str, pl.Series] = {}
+    empty: dict[str, tuple[str, int]] = {}
     for part in mapping.tables:
         key = part.source.casefold()
         if key not in tables:
@@ -102,7 +103,14 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         frame, mine = _one_map(tables[key], part, log, absent.get(key, []))
         taken[key] = taken[key] | mine if key in taken else mine
         used.setdefault(key, set()).update(_columns_used(part, tables[key]))
+        if part.where is not None and frame.is_empty():
+            # rows of another kind say nothing of this one: unknown, not none
+            empty.setdefault(part.table, (part.source, tables[key].height))
+            continue
         made[part.table] = _beside(made[part.table], frame, part, log) if part.table in made else frame
+    for table, (source, n) in empty.items():
+        if table not in made:
+            log.add(source, None, f"no row for {table}, which is taken as not recorded", n)
     for rule in mapping.drop:
         if rule.source.casefold() in used:
             frame = tables[rule.source.casefold()]

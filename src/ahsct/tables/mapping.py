@@ -44,6 +44,7 @@ class ColumnMap:
 class TableMap:
     """One source table that feeds one of ours.
 
+    `where` that takes no row makes no table: rows of another kind say nothing of this one (unknown, not none).
     Without `group_by` each row gives a row. With it (names of our columns) the rows are gathered: one row for
     each combination, the other columns picked from its rows. Several maps of one table are put below each
     other, or, with `merge_on`, beside each other: values that are there already stay (others are counted).

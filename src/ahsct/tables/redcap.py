@@ -58,19 +58,16 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
             for field, kind, choices in rows.select("field", "type", "choices").iter_rows()
             if field != record and (column := _field(export, field, kind, choices)) is not None
         ]
+        if not values:  # the export has none of its fields
+            continue
         keys = [export[record], *(export[key] for key in _KEYS if key in export.columns)]
         table = pl.DataFrame([*keys, *values])
-        if values:
-            is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
-            own = pl.lit(True)
-            if "redcap_repeat_instrument" in export.columns:
-                instrument = pl.col("redcap_repeat_instrument")
-                own = (
-                    instrument.is_null()
-                    | (instrument == "")
-                    | (_slug(instrument) == _slug(pl.lit(str(form))))
-                )
-            table = table.filter(is_filled & own)
+        is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
+        own = pl.lit(True)
+        if "redcap_repeat_instrument" in export.columns:
+            instrument = pl.col("redcap_repeat_instrument")
+            own = instrument.is_null() | (instrument == "") | (_slug(instrument) == _slug(pl.lit(str(form))))
+        table = table.filter(is_filled & own)
         if table.height:  # an instrument that nobody filled in says nothing, not "none"
             found[str(form)] = table
     return found
