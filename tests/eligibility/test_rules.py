@@ -347,3 +347,19 @@ def test_the_disagreement_of_published_sets_on_one_patient() -> None:
         "london2016": "met", "ebmt2019": "not met", "nmss2021": "not covered", "heidelberg": "not covered",
     }  # fmt: skip
     assert disagreements(found).select("accepted_by", "refused_by").row(0) == (["london2016"], ["ebmt2019"])
+
+
+def test_a_large_cohort_gives_what_a_small_one_gives() -> None:
+    n = 60_000  # large enough for the engine to work in parts
+    one = study()
+    tables = {
+        name: pl.concat(
+            [frame.drop("row", strict=False)] * n
+        ).with_columns(pl.int_range(pl.len()).floordiv(frame.height).cast(pl.String).alias("patient_id"))
+        for name, frame in one.tables.items()  # type: ignore[attr-defined]
+    }  # fmt: skip
+    rules = load_rule_set("heidelberg")
+    many = (
+        derive_facts(make_study("many", data_kind="simulated", **tables), rules).drop("patient_id").unique()
+    )
+    assert many.equals(derive_facts(one, rules).drop("patient_id"))  # type: ignore[arg-type]

@@ -175,3 +175,21 @@ def test_both_versions_of_transport_files(tmp_path: Path, version: int) -> None:
         "patients", ["patient_id", "sex", "age_at_index_years"]
     )
     assert patients.rows() == [("1", "F", 30.0), ("2", None, None)]
+
+
+def test_units_of_laboratory_values(tmp_path: Path) -> None:
+    units = ["10^9/L", "GI/L", "10^3/uL", "g/dL", "mg/dL", "furlong"]
+    tests = ["NEUT", "NEUT", "PLAT", "HGB", "CREAT", "ALT"]
+    lb = {"USUBJID": ["1"] * 6, "LBTESTCD": tests, "LBSTRESN": [2.5, 2.5, 150.0, 12.0, 0.9, 30.0], "LBSTRESU": units, "LBSTNRLO": [1.5, 1.5, 140.0, 11.5, None, None],
+          "LBDY": [1, 2, 3, 4, 5, 6]}  # fmt: skip
+    study, said = read(tmp_path, lb=lb)
+    # 12 g/dl are 120 g/l; thousands per microlitre are 10^9 per litre; an unknown unit stays, for the check to refuse
+    assert study.table("labs", ["value", "unit", "lower_limit"]).rows()[:5] == [
+        (2.5, "10^9/L", 1.5), (2.5, "10^9/L", 1.5), (150.0, "10^9/L", 140.0), (120.0, "g/L", 115.0), (0.9, "mg/dl", None),
+    ]  # fmt: skip
+    assert "code not in the list, kept, 1 times (furlong)" in said
+    assert (
+        find_problems(study)
+        .filter(pl.col("message").str.contains("furlong|labs.unit") & (pl.col("severity") == "error"))
+        .height
+    )
