@@ -146,3 +146,26 @@ def test_a_registry_keeps_what_its_precision_allows(seed: int, shape: str, tmp_p
     low = lesions.select(pl.coalesce("gd_n_min", "gd_n")).to_series()
     high = lesions.select(pl.coalesce("gd_n_max", "gd_n", pl.lit(10**6))).to_series()
     assert ((known >= low) & (known <= high)).all()
+
+
+def test_a_registry_loses_nothing_but_days_of_relapses_and_drugs(tmp_path: Path) -> None:
+    # without what is known by month alone, every outcome is the same; with relapses, only their days may move
+    study = generated_study(5, without=("relapses", "treatments"))
+    definition = load_definition("atkins2016")
+    read = back_from(study, "registry", tmp_path)
+    before, after = derive_outcomes(study, definition), derive_outcomes(read, definition)
+    assert differences(before, after) == []
+    assert before.events.height > 0
+
+
+def test_relapses_by_month_move_their_events_by_16_days_at_most(tmp_path: Path) -> None:
+    study = generated_study(6)
+    definition = load_definition("atkins2016")
+    read = back_from(study, "registry", tmp_path)
+    keys = ["patient_id", "kind", "day"]
+    before, after = (
+        derive_outcomes(made, definition).events.filter(pl.col("kind") == "relapse").select(keys).sort(keys)
+        for made in (study, read)
+    )
+    assert before.height == after.height > 0
+    assert (before["day"] - after["day"]).abs().max() <= 16  # type: ignore[operator]
