@@ -275,6 +275,13 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "not real people" in done.output
     assert done.output.count("recalled, unverified") == 3
+    # London names its drugs; four sets that ask for failed high-efficacy drugs do not
+    unverified = [
+        line.split()[0]
+        for line in done.output.splitlines()
+        if "list of high-efficacy drugs is unverified" in line
+    ]
+    assert unverified == ["ebmt2019", "ectrims_ebmt2025", "nmss2021", "shtg2019"]
 
 
 def test_aggressive_disease_may_stand_in_for_a_failed_drug() -> None:

@@ -193,3 +193,10 @@ def test_units_of_laboratory_values(tmp_path: Path) -> None:
         .filter(pl.col("message").str.contains("furlong|labs.unit") & (pl.col("severity") == "error"))
         .height
     )
+
+
+def test_a_month_of_birth_keeps_its_year(tmp_path: Path) -> None:
+    dm = DM | {"USUBJID": ["1", "2"], "BRTHDTC": ["1970-05", "1966"]}
+    study, said = read(tmp_path, dm=dm)
+    assert study.table("patients", ["birth_year", "birth_date"]).rows() == [(1970, None), (1966, None)]
+    assert "DM.birth_date: partial date, left missing, 2 times" in said

@@ -89,7 +89,8 @@ def _print_one(found: Eligibility, sets: list[RuleSet]) -> None:
     for row in found.rule_sets.iter_rows(named=True):
         rules = titles[row["rule_set"]]
         typer.echo(
-            f"{rules.title} ({rules.year or 'undated'}): {row['status']}{_recalled(row['rests_on_recalled'])}"
+            f"{rules.title} ({rules.year or 'undated'}): {row['status']}"
+            f"{_recalled(row['rests_on_recalled'])}{_drug_list(rules)}"
         )
         if row["n_preferred"]:
             typer.echo(f"    preferences met: {row['n_preferred_met']} of {row['n_preferred']}")
@@ -119,6 +120,7 @@ def _print_cohort(found: Eligibility, sets: list[RuleSet]) -> None:
             f"{rules.id:18}"
             + "".join(f"{n:13}" for n in counts)
             + _recalled(bool(mine["rests_on_recalled"].any()))
+            + _drug_list(rules)
         )
     if len(sets) == 1:
         typer.echo("Whom each rule removes, one after another:")
@@ -133,6 +135,13 @@ def _print_cohort(found: Eligibility, sets: list[RuleSet]) -> None:
 
 def _recalled(rests: bool) -> str:
     return "   [a rule is recalled, unverified]" if rests else ""
+
+
+def _drug_list(rules: RuleSet) -> str:
+    """Say that a set judges failed drugs by a list that no source of it names."""
+    facts = {c.fact for rule in rules.rules if rule.is_required for case in rule.cases for c in case}
+    is_asked = "failed_high_efficacy_dmt_n" in facts and rules.high_efficacy_seen == "recalled"
+    return "   [its list of high-efficacy drugs is unverified]" if is_asked else ""
 
 
 def _write(found: Eligibility, sets: list[RuleSet], out: Path, *, force: bool) -> None:
