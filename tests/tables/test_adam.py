@@ -10,7 +10,8 @@ import polars as pl
 import pyreadstat
 import pytest
 
-from ahsct import check, derive_outcomes, load_definition, load_example
+from ahsct import check, derive_outcomes, load_definition, load_example, make_study
+from ahsct.definitions import list_definitions
 from ahsct.errors import RequestError, SourceError
 from ahsct.tables import Study
 from ahsct.tables.adam import LABELS, adae, adqs, adsl, adtte, write_adam
@@ -140,3 +141,49 @@ def test_dates_are_sas_days(tmp_path: Path) -> None:
         str(folder / "adx.xpt"), output_format="polars", disable_datetime_conversion=True
     )
     assert raw["ADT"].to_list() == [1.0]
+
+
+def test_one_reference_day_in_every_data_set_and_one_baseline() -> None:
+    # infused on day 20; time counts from the mobilisation on day 0; two visits on day 10, one on day 120
+    made = check(
+        make_study(
+            "one", data_kind="simulated",
+            patients=pl.DataFrame({"patient_id": ["a"], "index_date": [date(2010, 1, 1)]}),
+            visits=pl.DataFrame({"patient_id": ["a"] * 3, "visit_day": [-5, 10, 120], "edss": [2.0, 3.0, 4.5]}),
+            transplants=pl.DataFrame({"patient_id": ["a"], "mobilisation_start_day": [0], "infusion_day": [20]}),
+            adverse_events=pl.DataFrame({"patient_id": ["a"], "term": ["fever"], "start_day": [120], "scale": ["not stated"], "severity": ["mild"]}),
+            follow_up=pl.DataFrame({"patient_id": ["a"], "last_contact_day": [400], "vital_status": ["dead"], "death_day": [400],
+                                    "end_of_study_reason": ["DEATH"]}),
+        )
+    )  # fmt: skip
+    time = pl.DataFrame(
+        {"patient_id": ["a"], "arm": ["x"], "endpoint": ["overall_survival"], "component": ["composite"], "estimand": ["e"],
+         "is_evaluable": [True], "is_event": [True], "time_day": [120], "censor_reason": [None], "cause": ["death"]},
+        schema_overrides={"censor_reason": pl.String},
+    )  # fmt: skip
+    row = adtte(made, time, zero_days=pl.DataFrame({"patient_id": ["a"], "time_zero_day": [0]})).row(
+        0, named=True
+    )
+    # the same day in all three: day 120 is 100 days after the infusion, the 101st day
+    assert (row["ADY"], row["AVAL"], str(row["ADT"])) == (101, 121, "2010-05-01")
+    assert adqs(made)["ADY"].to_list() == [-25, -10, 101]
+    assert adae(made)["ASTDY"].to_list() == [101]
+    assert adqs(made).select("ABLFL", "BASE", "CHG").rows() == [
+        (None, 3.0, None),
+        ("Y", 3.0, None),
+        (None, 3.0, 1.5),
+    ]
+    end = adsl(made).row(0, named=True)
+    assert (end["EOSSTT"], end["DCSREAS"], str(end["LSTALVDT"])) == ("DISCONTINUED", "DEATH", "2011-02-05")
+
+
+@pytest.mark.parametrize("id", list_definitions())
+def test_codes_are_unique_and_short_under_every_definition(study: Study, id: str) -> None:
+    times = derive_outcomes(study, load_definition(id)).time_to_event
+    zero = study.table("patients", ["patient_id"]).with_columns(time_zero_day=pl.lit(0))
+    made = adtte(study, times, zero_days=zero)
+    pairs = made.select("PARAMCD", "PARAM").unique()
+    assert pairs["PARAMCD"].is_duplicated().sum() == pairs["PARAM"].is_duplicated().sum() == 0
+    assert pairs["PARAMCD"].str.contains(r"^[A-Z][A-Z0-9]{0,7}$").all()
+    texts = made.select(pl.col(pl.String).str.len_bytes().max())
+    assert all(value is None or value <= 200 for value in texts.row(0))

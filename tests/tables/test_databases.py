@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,13 @@ def _binary(name: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """A PostgreSQL server of this test alone, on the loopback address; its address holds a password."""
     initdb, pg_ctl, createdb = _binary("initdb"), _binary("pg_ctl"), _binary("createdb")
     if initdb is None or pg_ctl is None or createdb is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    folder = tmp_path_factory.mktemp("postgres")
+    # not below pytest's own folder, which another run may clear away while the server works
+    folder = Path(tempfile.mkdtemp(prefix="ahsct-postgres-"))
     (folder / "password").write_text("s3cret\n", encoding="utf-8")
     as_user: dict[str, Any] = {}
     if os.geteuid() == 0:  # the server refuses to run as root
@@ -104,6 +106,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://tester:s3cret@127.0.0.1:{port}/postgres"
     finally:
         run(pg_ctl, "-D", str(data), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fill(address: str, statements: list[str], frames: dict[str, pl.DataFrame] | None = None) -> None:

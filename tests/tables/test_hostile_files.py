@@ -10,7 +10,7 @@ import pyreadstat
 import pytest
 from typer.testing import CliRunner
 
-from ahsct import read_study
+from ahsct import load_example, read_study
 from ahsct.cli.main import app
 from ahsct.errors import AhsctError, SourceError
 from ahsct.tables import spreadsheet
@@ -222,3 +222,68 @@ def test_names_inside_a_file_choose_no_path(tmp_path: Path) -> None:
     with pytest.raises(AhsctError):
         read_study(tmp_path / "in", kind="spreadsheet")
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mysql://ann:hunter2@host/db", "POSTGRESQL+psycopg://ann:hunter2@host/db", "https://ann:hunter2@host/x"],
+)
+def test_addresses_of_other_kinds_are_refused_without_being_repeated(address: str) -> None:
+    for arguments in (
+        ["check", address],
+        ["convert", address, "--as", "sdtm", "--out", "x"],
+        ["eligibility", address],
+    ):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code != 0
+        assert "hunter2" not in done.output + str(done.exception)
+
+
+def test_no_message_of_a_spoilt_table_quotes_a_patient(tmp_path: Path) -> None:
+    (tmp_path / "exam.csv").write_bytes(b"patient_id,edss\nSMITH-1966,1\nJONES-1970,2,3,4\n")
+    (tmp_path / "facts.csv").write_bytes(b"patient_id,edss\nSMITH-1966,JONES-1970\n")
+    for arguments in (
+        ["edss", "score", str(tmp_path / "exam.csv"), "--ambulation-coding", "0-16"],
+        [
+            "eligibility",
+            str(Path(load_example.__code__.co_filename).parent / "atkins2016"),
+            "--facts",
+            str(tmp_path / "facts.csv"),
+        ],
+    ):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code != 0
+        assert "SMITH" not in done.output + str(done.exception)
+        assert "JONES" not in done.output + str(done.exception)
+
+
+def test_a_view_that_cannot_convert_does_not_quote_the_value(tmp_path: Path) -> None:
+    import duckdb
+
+    connection = duckdb.connect(str(tmp_path / "s.duckdb"))
+    connection.execute("CREATE TABLE t AS SELECT 'SMITH-1966' AS id")
+    connection.execute("CREATE VIEW patients AS SELECT CAST(id AS INTEGER) AS patient_id FROM t")
+    connection.close()
+    with pytest.raises(SourceError) as raised:
+        read_study(tmp_path / "s.duckdb")
+    assert "ConversionException" in str(raised.value)
+    assert "SMITH" not in str(raised.value)
+
+
+def test_convert_into_duckdb_and_a_log_that_is_there_stops_it_first(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    pl.DataFrame({"USUBJID": ["1"], "SEX": ["F"], "SITEID": ["=1+1"]}).write_csv(source / "dm.csv")
+    (tmp_path / "log.csv").write_text("mine\n", encoding="utf-8")
+    common = ["convert", str(source), "--as", "sdtm", "--log", str(tmp_path / "log.csv")]
+    done = CliRunner().invoke(app, [*common, "--out", str(tmp_path / "study")])
+    assert done.exit_code != 0
+    assert not (tmp_path / "study").exists()
+    assert (tmp_path / "log.csv").read_text(encoding="utf-8") == "mine\n"
+    done = CliRunner().invoke(
+        app, [*common, "--out", str(tmp_path / "study.duckdb"), "--format", "duckdb", "--force"]
+    )
+    assert done.exit_code == 0, done.output
+    assert read_study(tmp_path / "study.duckdb").table("patients", ["sex"])["sex"].to_list() == ["F"]
+    done = CliRunner().invoke(app, ["convert", str(source), "--as", "sdtm", "--out", str(tmp_path / "study")])
+    assert "1 texts begin like a formula" in done.output

@@ -165,3 +165,58 @@ columns = { patient_id = "id", visit_day = "day", edss = "score" }
     messages = study.problems["message"].to_list()
     assert any("people.spare: column not mapped, 1 times" in message for message in messages)
     assert set(study.problems["severity"]) == {"warning"}
+
+
+def test_what_a_group_cannot_hold_is_counted() -> None:
+    # two EDSS at one visit, another test that no column asks for, one row without a time, two scores from two tables
+    qs = pl.DataFrame(
+        {"ID": ["a", "a", "a", "a", "b"], "DY": [1, 1, 1, None, 1], "QSTESTCD": ["EDSS", "EDSS", "MOOD", "EDSS", "EDSS"], "V": [2.0, 3.0, 9.0, 4.0, 5.0]}
+    )  # fmt: skip
+    rs = pl.DataFrame({"ID": ["b"], "DY": [1], "V": [5.5]})
+    keys = {"patient_id": "ID", "visit_day": "DY"}
+    grouped = {
+        "group_by": ["patient_id", "visit_day"],
+        "merge_on": ["patient_id", "visit_day"],
+        "needs_one_of": ["visit_day"],
+    }
+    made = apply_mapping(
+        {"QS": qs, "RS": rs},
+        mapping(
+            {"table": "visits", "source": "QS", **grouped, "columns": keys | {"edss": {"value": "V", "where": "QSTESTCD = 'EDSS'"}}},
+            {"table": "visits", "source": "RS", **grouped, "columns": keys | {"edss": "V"}},
+        ),
+    )  # fmt: skip
+    assert made.tables["visits"].rows() == [("a", 1, 2.0), ("b", 1, 5.0)]
+    assert made.log.rows() == [
+        ("QS", None, "rows dropped without visit_day", 1, "for visits"),
+        ("QS", "edss", "several different values, the first taken", 1, "rows of visits"),
+        ("RS", "edss", "differs from the value of another table, left out", 1, "rows of visits"),
+        ("QS", None, "rows not mapped", 1, "QSTESTCD: MOOD 1"),
+    ]
+
+
+def test_rows_that_no_table_takes_are_counted() -> None:
+    source = pl.DataFrame({"ID": ["a", "b", "c"], "T": ["RELAPSE", "WORSENING", None]})
+    columns = {"patient_id": "ID"}
+    made = apply_mapping(
+        {"CE": source},
+        mapping({"table": "relapses", "source": "CE", "where": "T = 'RELAPSE'", "columns": columns}),
+    )
+    assert made.tables["relapses"].height == 1
+    assert made.log.rows() == [("CE", None, "rows not mapped", 2, None)]
+
+
+def test_what_is_no_number_and_no_date_stays_for_the_check() -> None:
+    assert one({"value": "a", "times": 60.0}, A=["1.5", "fast"])[0] == ["90.0", "fast"]
+    assert one({"value": "a", "day": "sdtm"}, A=["1", "3.5", "soon"])[0] == ["0", "3.5", "soon"]
+    dates = ["2003-05-06T10:11", "2003-05-06 00:00:00", "2003-05-06Z?", "2003-05-061"]
+    assert one({"value": "a", "date": "iso"}, A=dates)[0] == ["2003-05-06", "2003-05-06", *dates[2:]]
+
+
+@pytest.mark.parametrize("expression", ["CAST(A AS BIGINT)", "A + 1", "CAST(A AS DATE)"])
+def test_no_message_quotes_a_value(expression: str) -> None:
+    for column in (expression, {"value": "1", "where": "A"}):
+        with pytest.raises(SourceError) as raised:
+            one(column, A=["SMITH-1966", "JONES-1970"])
+        assert "SMITH" not in str(raised.value)
+        assert raised.value.__cause__ is None

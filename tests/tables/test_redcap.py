@@ -93,3 +93,11 @@ def test_what_is_missing_is_named() -> None:
         prepare_redcap({"data": export})
     with pytest.raises(SourceError, match="data has no column 'record_id'"):
         prepare_redcap({"dict": dictionary, "data": export.drop("record_id")})
+
+
+def test_fields_that_the_dictionary_does_not_know_are_left_for_the_log() -> None:
+    dictionary, export = project()
+    tables = prepare_redcap(
+        {"d": dictionary, "e": export.with_columns(shoe_size=pl.lit("42"), visit_complete=pl.lit("2"))}
+    )
+    assert tables["fields outside the data dictionary (shoe_size)"].columns == ["shoe_size"]

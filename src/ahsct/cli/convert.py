@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ahsct.errors import RequestError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _n_formulas(frame: pl.DataFrame) -> int:
+    """Count the texts that a spreadsheet would run; signed numbers are none."""
+    import polars as pl
+
+    texts = frame.select(pl.col(pl.String))
+    if not texts.width:
+        return 0
+    starts = pl.all().str.contains(r"^[=@\t\r]|^[+-][^\d.]").fill_null(False).sum()
+    return sum(texts.select(starts).row(0))
 
 
 def convert(
@@ -41,6 +55,8 @@ def convert(
         return
     if source is None or out is None or (kind is None and mapping is None):
         raise RequestError("convert needs SOURCE, --out FOLDER and --as KIND or --mapping FILE (or --list).")
+    if log is not None and log.exists() and not force:
+        raise RequestError(f"{log} exists. Name another file, or give --force to replace it.")
     from ahsct.files import new_file
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import Study, find_problems, read_study, write_study
@@ -63,6 +79,12 @@ def convert(
     if log is not None:
         with new_file(log, force=force) as path:
             write_safe_csv(foreign.notes, path)
+    n_formulas = sum(_n_formulas(frame) for frame in foreign.tables.values()) if file_format == "csv" else 0
+    if n_formulas:
+        typer.echo(
+            f"  {n_formulas} texts begin like a formula. They are data and stay as they are: open the files with ahsct, "
+            "not with a spreadsheet, or write --format parquet."
+        )
     problems = find_problems(read_study(written))
     n_errors = problems["severity"].to_list().count("error")
     typer.echo(f"{written}: the check finds {n_errors} errors, {problems.height - n_errors} warnings")

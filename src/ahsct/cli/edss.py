@@ -102,8 +102,11 @@ def _read(file: Path) -> pl.DataFrame:
         if file.suffix.casefold() == ".parquet":
             return pl.read_parquet(file)
         frame = pl.read_csv(file, infer_schema=False, encoding="utf8")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{file.name} cannot be read as CSV or Parquet: {error}.") from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        # their text may quote a patient's values
+        raise SourceError(
+            f"{file.name} cannot be read as CSV or Parquet. Check that it is UTF-8 and that rows are of one width."
+        ) from None
     for name, dtype in (("edss", pl.Float64), ("visit_day", pl.Int64), ("row", pl.Int64)):
         if name in frame.columns:
             cast = frame[name].cast(dtype, strict=False)

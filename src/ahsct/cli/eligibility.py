@@ -76,8 +76,10 @@ def _facts(file: Path | None) -> pl.DataFrame | None:
         return None
     try:
         return typed_facts(pl.read_csv(file, infer_schema=False), name=file.name)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise SourceError(f"{file.name} cannot be read as CSV: {error}.") from error
+    except (pl.exceptions.PolarsError, OSError):  # their text may quote a patient's values
+        raise SourceError(
+            f"{file.name} cannot be read as CSV. Check the name and that rows are of one width."
+        ) from None
 
 
 def _print_one(found: Eligibility, sets: list[RuleSet]) -> None:
@@ -87,7 +89,8 @@ def _print_one(found: Eligibility, sets: list[RuleSet]) -> None:
     for row in found.rule_sets.iter_rows(named=True):
         rules = titles[row["rule_set"]]
         typer.echo(
-            f"{rules.title} ({rules.year or 'undated'}): {row['status']}{_recalled(row['rests_on_recalled'])}"
+            f"{rules.title} ({rules.year or 'undated'}): {row['status']}"
+            f"{_recalled(row['rests_on_recalled'])}{_drug_list(rules)}"
         )
         if row["n_preferred"]:
             typer.echo(f"    preferences met: {row['n_preferred_met']} of {row['n_preferred']}")
@@ -117,6 +120,7 @@ def _print_cohort(found: Eligibility, sets: list[RuleSet]) -> None:
             f"{rules.id:18}"
             + "".join(f"{n:13}" for n in counts)
             + _recalled(bool(mine["rests_on_recalled"].any()))
+            + _drug_list(rules)
         )
     if len(sets) == 1:
         typer.echo("Whom each rule removes, one after another:")
@@ -131,6 +135,13 @@ def _print_cohort(found: Eligibility, sets: list[RuleSet]) -> None:
 
 def _recalled(rests: bool) -> str:
     return "   [a rule is recalled, unverified]" if rests else ""
+
+
+def _drug_list(rules: RuleSet) -> str:
+    """Say that a set judges failed drugs by a list that no source of it names."""
+    facts = {c.fact for rule in rules.rules if rule.is_required for case in rule.cases for c in case}
+    is_asked = "failed_high_efficacy_dmt_n" in facts and rules.high_efficacy_seen == "recalled"
+    return "   [its list of high-efficacy drugs is unverified]" if is_asked else ""
 
 
 def _write(found: Eligibility, sets: list[RuleSet], out: Path, *, force: bool) -> None:

@@ -148,7 +148,7 @@ def _apply(rule: EligibilityRule, facts: pl.DataFrame, rule_set: RuleSet) -> pl.
     met = holds(rule.cases, facts) if rule.cases else pl.lit(None, pl.Boolean)
     if rule.kind == "exclude":
         met = ~met
-    # where it is unknown whether the rule applies, it is settled all the same when it is met
+    # where it is unknown whether the rule applies, the patient may not be covered at all: that stays open
     status = (
         pl.when(applies.eq_missing(pl.lit(False)))
         .then(pl.lit("does not apply"))

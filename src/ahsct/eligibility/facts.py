@@ -184,17 +184,17 @@ class _Context:
 
     # relapses
 
-    def _relapses(self, months: int, keep: pl.Expr, name: str) -> pl.Series:
+    def _relapses(self, months: int, name: str) -> pl.Series:
         if not self.study.has("relapses"):
             return self._unknown()
-        rows = self._rows("relapses", ["onset_day", "steroid_treated"])
-        counted = rows.filter(_in_window("onset_day", months) & keep)
+        rows = self._rows("relapses", ["onset_day"])
+        counted = rows.filter(_in_window("onset_day", months))
         n = self._by_patient(counted, pl.len().cast(pl.Float64), absent=0.0)
-        is_open = pl.col("onset_day").is_null() | (_in_window("onset_day", months) & keep.is_null())
-        return self._at_least(name, n, rows.filter(is_open)["patient_id"].unique().to_list())
+        undated = rows.filter(pl.col("onset_day").is_null())
+        return self._at_least(name, n, undated["patient_id"].unique().to_list())
 
     def _relapses_n(self, months: int) -> pl.Series:
-        from_rows = self._relapses(months, pl.lit(True), "relapses_n")
+        from_rows = self._relapses(months, "relapses_n")
         recorded = {12: pl.col("n_relapses_12m"), 24: pl.col("n_relapses_24m")}.get(
             months, pl.lit(None, pl.Int64)
         )
@@ -202,16 +202,26 @@ class _Context:
         recorded = pl.when(pl.col("at_day") == 0).then(recorded)
         return self._per_patient(pl.coalesce(pl.lit(from_rows), recorded.cast(pl.Float64)))
 
-    def _steroid_treated_relapses_n(self, months: int) -> pl.Series:
-        return self._relapses(months, pl.col("steroid_treated"), "steroid_treated_relapses_n")
+    def _steroid_treated_relapses_on_dmt_n(self, months: int) -> pl.Series:
+        """Count relapses that were treated and came after the rule set's months on the drug."""
+        return self._on_dmt(
+            "steroid_treated_relapses_on_dmt_n",
+            months,
+            pl.col("steroid_treated"),
+            self.rules.failure_after_months,
+        )
 
     def _relapses_on_dmt_n(self, months: int) -> pl.Series:
+        return self._on_dmt("relapses_on_dmt_n", months, pl.lit(True), 0)
+
+    def _on_dmt(self, name: str, months: int, keep: pl.Expr, after_months: int) -> pl.Series:
+        """Count the relapses that began on a DMT, so many months after its start."""
         if not (self.study.has("relapses") and self.study.has("treatments")):
             return self._unknown()
-        rows = self._rows("relapses", ["onset_day"])
-        counted = rows.filter(_in_window("onset_day", months)).with_row_index("_row")
+        rows = self._rows("relapses", ["onset_day", "steroid_treated"]).with_columns(keep.alias("_keep"))
+        counted = rows.filter(_in_window("onset_day", months) & pl.col("_keep")).with_row_index("_row")
         courses = self._courses().select("patient_id", "start_day", "end_day")
-        on_drug = (pl.col("onset_day") >= pl.col("start_day")) & (
+        on_drug = (pl.col("onset_day") >= pl.col("start_day") + after_months * DAYS_PER_MONTH) & (
             pl.col("onset_day") <= pl.col("end_day").fill_null(pl.col("at_day"))
         )
         hit = (
@@ -221,10 +231,11 @@ class _Context:
         )
         n = self._by_patient(hit, pl.len().cast(pl.Float64), absent=0.0)
         undated = [
-            *rows.filter(pl.col("onset_day").is_null())["patient_id"],
+            *rows.filter(pl.col("onset_day").is_null() & pl.col("_keep").fill_null(True))["patient_id"],
+            *rows.filter(pl.col("_keep").is_null() & _in_window("onset_day", months))["patient_id"],
             *self._courses().filter(pl.col("start_day").is_null())["patient_id"],
         ]
-        return self._at_least("relapses_on_dmt_n", n, undated)
+        return self._at_least(name, n, undated)
 
     # scans
 
@@ -245,11 +256,20 @@ class _Context:
         )
 
     def _lesions(self, name: str, months: int, value: pl.Expr, kinds: Sequence[str]) -> pl.Series:
-        """Return a count over the window; unknown without a scan on which these lesions were counted."""
+        """Return a count over the window; unknown without a scan on which these lesions were counted.
+
+        A kind that no scan of the window counted leaves the number open. Enlarging lesions are the exception:
+        where they are not recorded, they are taken to be among the new ones.
+        """
         rows = self._scans(months).filter(pl.any_horizontal(pl.col(kinds).is_not_null()))
         is_open = pl.any_horizontal(f"{kind}_open" for kind in kinds)
         n = self._by_patient(rows, value.cast(pl.Float64), absent=None)
-        return self._at_least(name, n, rows.filter(is_open)["patient_id"].unique().to_list())
+        needed = [kind for kind in kinds if kind != "enlarging_t2_n"]
+        lacks = rows.group_by("patient_id").agg(pl.col(needed).is_not_null().any()).filter(
+            ~pl.all_horizontal(needed)
+        )  # fmt: skip
+        unclear = [*rows.filter(is_open)["patient_id"].unique(), *lacks["patient_id"]]
+        return self._at_least(name, n, unclear)
 
     def _gd_n(self, months: int) -> pl.Series:
         return self._lesions("gd_n", months, pl.col("gd_n").max(), _LESIONS[:1])
@@ -274,11 +294,11 @@ class _Context:
         n = self._by_patient(
             active, (pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0).sum(), absent=None
         )
-        return self._per_patient(pl.lit(n) + pl.lit(self._relapses(months, pl.lit(True), "relapses_n")))
+        return self._per_patient(pl.lit(n) + pl.lit(self._relapses(months, "relapses_n")))
 
     def _has_clinical_activity(self, months: int) -> pl.Series:
         relapses, rise = (
-            pl.lit(self._relapses(months, pl.lit(True), "relapses_n")),
+            pl.lit(self._relapses(months, "relapses_n")),
             pl.lit(self._edss_rise(months)),
         )
         return self._per_patient((relapses >= 1) | (rise > 0))
@@ -320,11 +340,12 @@ class _Context:
         first = (pl.col("at_day").first() - pl.col("start_day").min()) / DAYS_PER_YEAR
         return self._by_patient(self._courses(), first, absent=None)
 
-    def _failed(self, name: str, keep: pl.Expr) -> pl.Series:
+    def _failed(self, name: str, keep: pl.Expr | None) -> pl.Series:
         """Count the drugs that failed: stopped for it, or activity while on them after the rule set's months."""
         if not self.study.has("treatments"):
             return self._per_patient(pl.when(pl.col("prior_dmt_n") == 0).then(0.0))
-        courses = self._courses().filter(keep.fill_null(False)).with_row_index("_course")
+        courses = self._courses() if keep is None else self._courses().filter(keep)
+        courses = courses.with_row_index("_course")
         stopped = courses.filter(pl.col("reason_stopped").str.contains(_FAILED).fill_null(False))
         since = pl.col("start_day") + self.rules.failure_after_months * DAYS_PER_MONTH
         until = pl.min_horizontal(pl.col("end_day").fill_null(pl.col("at_day")), "at_day")
@@ -351,7 +372,7 @@ class _Context:
         return self._at_least(name, n, others["patient_id"].unique().to_list())
 
     def _failed_dmt_n(self) -> pl.Series:
-        return self._failed("failed_dmt_n", pl.lit(True))
+        return self._failed("failed_dmt_n", None)
 
     def _failed_high_efficacy_dmt_n(self) -> pl.Series:
         by_name = pl.col("drug").str.to_lowercase().is_in(self.rules.high_efficacy)
@@ -432,7 +453,7 @@ def typed_facts(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
         if is_wrong.any():
             row = (is_wrong.arg_max() or 0) + 1
             raise TableError(
-                f"{name}: `{key}` must be a {FACTS[fact].kind} (flags: true, false); row {row} is {text[row - 1]!r}."
+                f"{name}: `{key}` must be a {FACTS[fact].kind} (flags: true, false); row {row} is not."
             )
         columns.append(value.alias(key))
     return pl.DataFrame(columns)

@@ -29,7 +29,7 @@ LABELS = {
     "AEDECOD": "Dictionary-Derived Term", "AEBODSYS": "Body System or Organ Class", "AESEV": "Severity", "ATOXGR": "Analysis Toxicity Grade",
     "ASCALE": "Grading Scale", "ASTDT": "Analysis Start Date", "AENDT": "Analysis End Date", "ASTDY": "Analysis Start Relative Day",
     "AENDY": "Analysis End Relative Day", "TRTEMFL": "Treatment Emergent Analysis Flag", "AREL": "Analysis Causality", "AESER": "Serious Event",
-    "AEOUT": "Outcome of Adverse Event",
+    "AEOUT": "Outcome of Adverse Event", "EOSSTT": "End of Study Status", "DCSREAS": "Reason for Discontinuation from Study",
 }  # fmt: skip
 _NAMES = {
     "ADSL": "Subject-Level Analysis Dataset", "ADTTE": "Time-to-Event Analysis Dataset", "ADQS": "Scales and Functional Tests Analysis",
@@ -82,12 +82,20 @@ def adsl(study: Study) -> pl.DataFrame:
         pl.col("country").alias("COUNTRY"),
         pl.col("arm").alias("TRT01P"),
         pl.col("arm").alias("TRT01A"),
-        pl.col("infusion_date").alias("TRTSDT"),
-        pl.col("randomisation_date").alias("RANDDT"),
+        _date("infusion").alias("TRTSDT"),
+        _date("randomisation").alias("RANDDT"),
         pl.when(is_dead).then(pl.lit("Y")).alias("DTHFL"),
-        pl.col("death_date").alias("DTHDT"),
+        _date("death").alias("DTHDT"),
         pl.coalesce("death_cause", "cause_class").alias("DTHCAUS"),
-        pl.when(~is_dead).then("last_contact_date").alias("LSTALVDT"),
+        pl.min_horizontal(_date("last_contact"), _date("death")).alias("LSTALVDT"),
+        pl.when(pl.col("end_of_study_reason").str.to_uppercase() == "COMPLETED")
+        .then(pl.lit("COMPLETED"))
+        .when(pl.col("end_of_study_reason").is_not_null())
+        .then(pl.lit("DISCONTINUED"))
+        .alias("EOSSTT"),
+        pl.when(pl.col("end_of_study_reason").str.to_uppercase() != "COMPLETED")
+        .then("end_of_study_reason")
+        .alias("DCSREAS"),
         *(
             _flag(name).alias(flag)
             for name, flag in (("itt", "ITTFL"), ("safety", "SAFFL"), ("per_protocol", "PPROTFL"))
@@ -111,7 +119,8 @@ def adtte(study: Study, time_to_event: pl.DataFrame, *, zero_days: pl.DataFrame)
     -------
     pl.DataFrame
         `AVAL` = ADT - STARTDT + 1 [days; the first day counts as 1]; `CNSR` 0 = event, 1, 2 … = the censoring
-        reasons in order of appearance, named in `CNSDTDSC`. Dates are missing in a study that has only days.
+        reasons in order of appearance, named in `CNSDTDSC`. `ADY` counts from the first infusion (day 0 of the
+        study without one), as in ADQS and ADAE. Dates are missing in a study that has only days.
     """
     kept = time_to_event.filter("is_evaluable")
     groups = kept.select("endpoint", "component", "estimand").unique(maintain_order=True)
@@ -119,12 +128,11 @@ def adtte(study: Study, time_to_event: pl.DataFrame, *, zero_days: pl.DataFrame)
     reasons = (
         kept.filter(~pl.col("is_event"))["censor_reason"].drop_nulls().unique(maintain_order=True).to_list()
     )
-    index = study.table("patients", ["patient_id", "index_date"])
     start = pl.col("index_date") + pl.duration(days=pl.col("time_zero_day"))
     return (
         kept.join(codes, on=["endpoint", "component", "estimand"], how="left", maintain_order="left")
         .join(zero_days, on="patient_id", how="left", maintain_order="left")
-        .join(index, on="patient_id", how="left", maintain_order="left")
+        .join(_reference_days(study), on="patient_id", how="left", maintain_order="left")
         .select(
             pl.lit(study.study_id).alias("STUDYID"),
             pl.col("patient_id").alias("USUBJID"),
@@ -137,7 +145,9 @@ def adtte(study: Study, time_to_event: pl.DataFrame, *, zero_days: pl.DataFrame)
             pl.lit("DAYS").alias("AVALU"),
             start.alias("STARTDT"),
             (start + pl.duration(days=pl.col("time_day"))).alias("ADT"),
-            study_day(pl.col("time_day")).cast(pl.Float64).alias("ADY"),
+            study_day(pl.col("time_zero_day") + pl.col("time_day") - pl.col("reference_day"))
+            .cast(pl.Float64)
+            .alias("ADY"),
             pl.when("is_event")
             .then(0)
             .otherwise(
@@ -160,19 +170,18 @@ def adtte(study: Study, time_to_event: pl.DataFrame, *, zero_days: pl.DataFrame)
 def adqs(study: Study) -> pl.DataFrame:
     """Return one row per visit and measure; the baseline is the last value on or before the infusion (day 0 without one)."""
     visits = study.table("visits", list(SCHEMAS["visits"]))
-    first = (
-        study.table("transplants", ["patient_id", "infusion_day"])
-        .group_by("patient_id")
-        .agg(pl.col("infusion_day").min())
-    )
-    visits = visits.join(first, on="patient_id", how="left", maintain_order="left")
-    zero = pl.col("infusion_day").fill_null(0)
+    visits = visits.join(_reference_days(study), on="patient_id", how="left", maintain_order="left")
+    zero = pl.col("reference_day")
     parts = []
     for name, code in _MEASURES.items():
         rows = visits.filter(pl.col(name).is_not_null()).sort("patient_id", "visit_day", maintain_order=True)
-        last = (pl.col("visit_day").filter(pl.col("visit_day") <= zero)).max().over("patient_id")
-        is_baseline = (pl.col("visit_day") == last).fill_null(False)
-        base = pl.col(name).filter(is_baseline).last().over("patient_id")
+        number = pl.int_range(pl.len())  # of two values of one day, one is the baseline
+        rows = rows.with_columns(number.alias("number")).with_columns(
+            pl.col("number").filter(pl.col("visit_day") <= zero).max().over("patient_id").alias("last")
+        )
+        is_baseline = (pl.col("number") == pl.col("last")).fill_null(False)
+        is_after = pl.col("number") > pl.col("last")
+        base = pl.col(name).filter(is_baseline).first().over("patient_id")
         column = columns("visits")[name]
         parts.append(
             rows.select(
@@ -182,17 +191,27 @@ def adqs(study: Study) -> pl.DataFrame:
                 pl.lit(f"{column.label} ({column.unit})").alias("PARAM"),
                 pl.col(name).cast(pl.Float64).alias("AVAL"),
                 base.cast(pl.Float64).alias("BASE"),
-                pl.when(pl.col("visit_day") > last).then(pl.col(name) - base).alias("CHG"),
-                pl.when((pl.col("visit_day") > last) & (base != 0))
-                .then(100 * (pl.col(name) - base) / base)
-                .alias("PCHG"),
+                pl.when(is_after).then(pl.col(name) - base).alias("CHG"),
+                pl.when(is_after & (base != 0)).then(100 * (pl.col(name) - base) / base).alias("PCHG"),
                 pl.when(is_baseline).then(pl.lit("Y")).alias("ABLFL"),
                 pl.col("visit_type").alias("AVISIT"),
-                pl.col("visit_date").alias("ADT"),
+                _date("visit").alias("ADT"),
                 study_day(pl.col("visit_day") - zero).cast(pl.Float64).alias("ADY"),
             )
         )
     return pl.concat(parts)
+
+
+def _reference_days(study: Study) -> pl.DataFrame:
+    """Return `index_date` and `reference_day`, from which relative days count: the first infusion, day 0 for those without one."""
+    first = study.table("transplants", ["patient_id", "infusion_day"]).group_by("patient_id").agg(
+        pl.col("infusion_day").min()
+    )  # fmt: skip
+    return (
+        study.table("patients", ["patient_id", "index_date"])
+        .join(first, on="patient_id", how="left", maintain_order="left")
+        .select("patient_id", "index_date", pl.col("infusion_day").fill_null(0).alias("reference_day"))
+    )
 
 
 def adae(study: Study) -> pl.DataFrame:
@@ -201,8 +220,9 @@ def adae(study: Study) -> pl.DataFrame:
     first = study.table("transplants", ["patient_id", "mobilisation_start_day", "infusion_day"]).group_by("patient_id").agg(
         pl.col("mobilisation_start_day").min(), pl.col("infusion_day").min()
     )  # fmt: skip
-    zero = pl.col("infusion_day").fill_null(0)
+    zero = pl.col("reference_day")
     start_of_treatment = pl.coalesce("mobilisation_start_day", "infusion_day")
+    events = events.join(_reference_days(study), on="patient_id", how="left", maintain_order="left")
     return events.join(first, on="patient_id", how="left", maintain_order="left").select(
         pl.lit(study.study_id).alias("STUDYID"),
         pl.col("patient_id").alias("USUBJID"),
@@ -212,8 +232,8 @@ def adae(study: Study) -> pl.DataFrame:
         pl.col("severity").str.to_uppercase().alias("AESEV"),
         pl.col("grade").cast(pl.String).alias("ATOXGR"),
         pl.col("scale").alias("ASCALE"),
-        pl.col("start_date").alias("ASTDT"),
-        pl.col("end_date").alias("AENDT"),
+        _date("start").alias("ASTDT"),
+        _date("end").alias("AENDT"),
         study_day(pl.col("start_day") - zero).cast(pl.Float64).alias("ASTDY"),
         study_day(pl.col("end_day") - zero).cast(pl.Float64).alias("AENDY"),
         pl.when(pl.col("start_day") >= start_of_treatment).then(pl.lit("Y")).alias("TRTEMFL"),
@@ -221,6 +241,11 @@ def adae(study: Study) -> pl.DataFrame:
         _flag("serious").alias("AESER"),
         pl.col("outcome").alias("AEOUT"),
     )
+
+
+def _date(name: str) -> pl.Expr:
+    """Return a date; where only its day is known, counted from the index date."""
+    return pl.coalesce(f"{name}_date", pl.col("index_date") + pl.duration(days=pl.col(f"{name}_day")))
 
 
 def _flag(name: str) -> pl.Expr:

@@ -60,9 +60,15 @@ def duckdb_tables(
         chosen = [name for name in names if name.casefold() in folded] if wanted else INPUT_TABLES
         tables = {name: _table(connection, name) for name in chosen if name in names}
     except (duckdb.Error, ValueError, OverflowError) as error:
+        # a view that converts what it cannot quotes the value
+        reason = (
+            _first_line(error)
+            if isinstance(error, (duckdb.CatalogException, duckdb.BinderException))
+            else type(error).__name__
+        )
         raise SourceError(
-            f"A table of {path} cannot be read: {_first_line(error)}. `study` needs the columns key and value."
-        ) from error
+            f"A table of {path} cannot be read: {reason}. `study` needs the columns key and value."
+        ) from None
     finally:
         connection.close()
     return about, tables, [name for name in names if name not in (*INPUT_TABLES, "study")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -12,7 +11,7 @@ import polars as pl
 from ahsct.errors import SourceError, did_you_mean
 from ahsct.tables.mapping import ColumnMap, Mapping, TableMap
 from ahsct.tables.redcap import prepare_redcap
-from ahsct.tables.sdtm import prepare_sdtm
+from ahsct.tables.sdtm import LAST_SEEN, prepare_sdtm
 
 LOG = {
     "source": pl.String(),
@@ -21,7 +20,7 @@ LOG = {
     "n": pl.Int64(),
     "detail": pl.String(),
 }
-_MANY_ROWS = 10_000
+_MANY_ROWS, _MANY_KINDS = 10_000, 12
 _PICKS = {
     "first": pl.Expr.first, "last": pl.Expr.last, "min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean,
     "sum": pl.Expr.sum,
@@ -90,22 +89,28 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
     for rule in mapping.drop:
         key = rule.source.casefold()
         if key in tables:
-            hit = (
-                _evaluate(tables[key], rule.where, f"drop ({rule.why})", rule.source)
-                .cast(pl.Boolean)
-                .fill_null(False)
-            )
+            hit = _condition(tables[key], rule.where, f"drop ({rule.why})", rule.source)
             log.add(rule.source, None, "rows dropped", int(hit.sum()), rule.why)
             tables[key] = tables[key].filter(~hit)
     made: dict[str, pl.DataFrame] = {}
     used: dict[str, set[str]] = {}
+    taken: dict[str, pl.Series] = {}
+    empty: dict[str, tuple[str, int]] = {}
     for part in mapping.tables:
         key = part.source.casefold()
         if key not in tables:
             continue
-        frame = _one_map(tables[key], part, log, absent.get(key, []))
+        frame, mine = _one_map(tables[key], part, log, absent.get(key, []))
+        taken[key] = taken[key] | mine if key in taken else mine
         used.setdefault(key, set()).update(_columns_used(part, tables[key]))
-        made[part.table] = _beside(made[part.table], frame, part.merge_on) if part.table in made else frame
+        if part.where is not None and frame.is_empty():
+            # rows of another kind say nothing of this one: unknown, not none
+            empty.setdefault(part.table, (part.source, tables[key].height))
+            continue
+        made[part.table] = _beside(made[part.table], frame, part, log) if part.table in made else frame
+    for table, (source, n) in empty.items():
+        if table not in made:
+            log.add(source, None, f"no row for {table}, which is taken as not recorded", n)
     for rule in mapping.drop:
         if rule.source.casefold() in used:
             frame = tables[rule.source.casefold()]
@@ -114,6 +119,8 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         if key not in used:
             log.add(names[key], None, "table not mapped", max(frame.height, 1), f"{frame.height} rows")
             continue
+        left = frame.filter(~taken[key])
+        log.add(names[key], None, "rows not mapped", left.height, _by_test(left))
         for column in frame.columns:
             is_expected = any(fnmatch(column.casefold(), form.casefold()) for form in mapping.not_reported)
             if column not in used[key] and not is_expected:
@@ -150,40 +157,93 @@ def _expressions(part: TableMap) -> list[str]:
     return texts
 
 
-def _one_map(frame: pl.DataFrame, part: TableMap, log: _Log, absent: list[str]) -> pl.DataFrame:
+def _by_test(rows: pl.DataFrame) -> str | None:
+    """Return how many rows each test or category has, the most frequent first; None where nothing tells them apart."""
+    kinds = [name for ending in ("TESTCD", "CAT") for name in rows.columns if name.upper().endswith(ending)]
+    if not kinds or rows.is_empty():
+        return None
+    counts = rows[kinds[0]].value_counts(sort=True).head(_MANY_KINDS)
+    listed = ", ".join(f"{'none' if value is None else value} {n}" for value, n in counts.iter_rows())
+    return f"{kinds[0]}: {listed}"
+
+
+def _one_map(
+    frame: pl.DataFrame, part: TableMap, log: _Log, absent: list[str]
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Return our rows, and which rows of the source they came from."""
     where = f"{part.source} to {part.table}"
+    taken = pl.Series([True]).new_from_index(0, frame.height)
     if part.where is not None:
-        hit = _evaluate(frame, part.where, where, part.source).cast(pl.Boolean).fill_null(False)
-        frame = frame.filter(hit)
+        taken = _condition(frame, part.where, where, part.source)
+        frame = frame.filter(taken)
+    mine = pl.Series([False]).new_from_index(0, frame.height)
+    is_partial = False
     made: dict[str, pl.Series] = {}
     flags: dict[str, pl.Series] = {}
     for name in part.columns:
         column = part.column(name)
         values = _evaluate(frame, column.value, f"{where}.{name}", part.source)
+        if column.where is not None:
+            hit = _condition(frame, column.where, f"{where}.{name}", part.source)
+            mine, is_partial = mine | hit, True
+            values = pl.select(pl.when(hit).then(values)).to_series()
         is_key = name in (*part.group_by, *part.merge_on)
         if values.null_count() == len(values) and not is_key and _roots(column.value, frame) <= set(absent):
             continue  # the source has nothing of it
-        if column.where is not None:
-            hit = _evaluate(frame, column.where, f"{where}.{name}", part.source).cast(pl.Boolean)
-            values = pl.select(pl.when(hit).then(values)).to_series()
         made[name], flag = _converted(values, column, part.source, name, log)
         if flag is not None:
             flags[f"{name}_imputed"] = flag
     table = pl.DataFrame([values.alias(name) for name, values in (made | flags).items()])
+    if is_partial and part.group_by:  # a test in rows that no column asks for
+        taken = taken.scatter(taken.arg_true(), mine)
+    if part.needs_one_of:
+        asked = [name for name in part.needs_one_of if name in table.columns]
+        is_timed = (
+            table.select(pl.any_horizontal(pl.col(asked).is_not_null())).to_series()
+            if asked
+            else pl.Series([False]).new_from_index(0, table.height)
+        )
+        what = f"rows dropped without {' or '.join(part.needs_one_of)}"
+        log.add(part.source, None, what, int((~is_timed).sum()), f"for {part.table}")
+        table = table.filter(is_timed)
     if not part.group_by:
-        return table
-    picked = []
+        return table, taken
+    table = _summable(table, part, log)
+    picked, differs = [], []
     for name in table.columns:
         if name not in part.group_by:
             origin = name.removesuffix("_imputed")
             pick = part.column(origin).pick if origin in part.columns else "first"
             picked.append(_PICKS[pick](pl.col(name).drop_nulls()).alias(name))
-    return table.group_by(*part.group_by, maintain_order=True).agg(picked).select(table.columns)
+            if pick in ("first", "last") and name == origin:
+                differs.append((pl.col(name).min() != pl.col(name).max()).alias(f"differs {name}"))
+    grouped = table.group_by(*part.group_by, maintain_order=True).agg(*picked, *differs)
+    for name in grouped.columns[len(table.columns) :]:
+        origin = name.removeprefix("differs ")
+        what = f"several different values, the {part.column(origin).pick} taken"
+        log.add(part.source, origin, what, int(grouped[name].fill_null(False).sum()), f"rows of {part.table}")
+    return grouped.select(table.columns), taken
 
 
-def _beside(first: pl.DataFrame, second: pl.DataFrame, merge_on: Iterable[str]) -> pl.DataFrame:
+def _summable(table: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
+    """Return numbers that came as text as numbers, where they are averaged, added or compared."""
+    made = []
+    for name in part.columns:
+        pick = part.column(name).pick
+        if name not in table.columns or table.schema[name] != pl.String or pick in ("first", "last"):
+            continue
+        number = table[name].cast(pl.Float64, strict=False)
+        n_words = int((number.is_null() & table[name].is_not_null()).sum())
+        if pick in ("min", "max") and n_words:
+            continue  # dates and words have an order of their own
+        log.add(part.source, name, f"no number, left out of the {pick}", n_words)
+        made.append(number.alias(name))
+    return table.with_columns(made)
+
+
+def _beside(first: pl.DataFrame, second: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
     """Return two parts of a table below each other, or side by side where they share keys."""
-    keys = list(merge_on)
+    keys = list(part.merge_on)
     if not keys:
         return pl.concat([_as_text(first, second), _as_text(second, first)], how="diagonal")
     first, second = _as_text(first, second), _as_text(second, first)
@@ -197,6 +257,11 @@ def _beside(first: pl.DataFrame, second: pl.DataFrame, merge_on: Iterable[str]) 
         maintain_order="left_right",
     )
     both = [name for name in second.columns if f"{name}_second" in joined.columns]
+    if part.source != LAST_SEEN:  # which only fills what nothing else said
+        for name in both:
+            n = joined.select((pl.col(name) != pl.col(f"{name}_second")).fill_null(False).sum()).item()
+            what = "differs from the value of another table, left out"
+            log.add(part.source, name, what, n, f"rows of {part.table}")
     return joined.with_columns(pl.coalesce(name, f"{name}_second").alias(name) for name in both).drop(
         f"{name}_second" for name in both
     )
@@ -229,12 +294,29 @@ def _evaluate(frame: pl.DataFrame, expression: str, where: str, source: str) -> 
         else:
             values = renamed.select(parsed.alias("value")).to_series()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).strip().splitlines()[0][:160]
+        # other messages quote values, which may identify a person
+        can_quote = (
+            pl.exceptions.ColumnNotFoundError,
+            pl.exceptions.SQLSyntaxError,
+            pl.exceptions.SQLInterfaceError,
+        )
+        text = str(error).strip().splitlines()[0][:160]
+        reason = text if isinstance(error, can_quote) else f"its values do not fit ({type(error).__name__})"
         known = ", ".join(frame.columns[:20])
         raise SourceError(
             f"The mapping's expression for {where} cannot be run on {source}: {reason}. Its columns: {known}."
         ) from None
     return values if len(values) == frame.height else values.new_from_index(0, frame.height)
+
+
+def _condition(frame: pl.DataFrame, expression: str, where: str, source: str) -> pl.Series:
+    """Return which rows a SQL condition takes; unknown is not taken."""
+    hit = _evaluate(frame, expression, where, source)
+    if hit.dtype not in (pl.Boolean, pl.Null):
+        raise SourceError(
+            f"The mapping's condition for {where} on {source} must be true or false, not {hit.dtype}."
+        )
+    return hit.cast(pl.Boolean).fill_null(False)
 
 
 def _in_asked_case(frame: pl.DataFrame, parsed: pl.Expr) -> pl.DataFrame:
@@ -284,10 +366,18 @@ def _converted(
         number = values.cast(pl.Float64, strict=False)
         day = pl.select(pl.when(number > 0).then(number - 1).otherwise(number)).to_series()
         log.add(source, name, "day 0 in days that have none", int((number == 0).fill_null(False).sum()))
-        return day.cast(pl.Int64, strict=False), None
+        whole = pl.select(pl.when(day == day.round()).then(day)).to_series().cast(pl.Int64)
+        return _with_unread(whole, text), None
     if column.times != 1.0:
-        return values.cast(pl.Float64, strict=False) * column.times, None
+        return _with_unread(values.cast(pl.Float64, strict=False) * column.times, text), None
     return (text if values.dtype == pl.String else values), None
+
+
+def _with_unread(numbers: pl.Series, text: pl.Series) -> pl.Series:
+    """Return numbers; what is none stays as it is, for the check to name."""
+    if (numbers.is_null() & text.is_not_null()).any():
+        return pl.select(pl.coalesce(numbers.cast(pl.String), text)).to_series()
+    return numbers
 
 
 def _decoded(text: pl.Series, column: ColumnMap, source: str, name: str, log: _Log) -> pl.Series:
@@ -308,7 +398,7 @@ def _dated(
     if column.date != "iso":
         parsed = text.str.to_date(column.date or "", strict=False).dt.strftime("%Y-%m-%d")
         return pl.select(pl.coalesce(parsed, text)).to_series(), None
-    day = text.str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
+    day = text.str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ][\d:.,+Z-]*)?$", 1)
     is_year, is_month = text.str.contains(r"^\d{4}$"), text.str.contains(r"^\d{4}-\d{2}$")
     is_partial = (is_year | is_month).fill_null(False)
     if column.partial == "missing":

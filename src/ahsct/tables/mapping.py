@@ -44,9 +44,12 @@ class ColumnMap:
 class TableMap:
     """One source table that feeds one of ours.
 
+    `where` that takes no row makes no table: rows of another kind say nothing of this one (unknown, not none).
     Without `group_by` each row gives a row. With it (names of our columns) the rows are gathered: one row for
     each combination, the other columns picked from its rows. Several maps of one table are put below each
-    other, or, with `merge_on`, beside each other: values that are there already stay.
+    other, or, with `merge_on`, beside each other: values that are there already stay (others are counted).
+    `needs_one_of`: columns of which one must be known, such as a visit's date and day; other rows are dropped
+    and counted, because a value without a time is none of a course.
     """
 
     table: str
@@ -55,18 +58,19 @@ class TableMap:
     where: str | None = None
     group_by: tuple[str, ...] = ()
     merge_on: tuple[str, ...] = ()
+    needs_one_of: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.table not in INPUT_TABLES:
             raise DefinitionError(f"no table {self.table!r} of ours.{did_you_mean(self.table, INPUT_TABLES)}")
         known = columns(self.table)
-        for name in (*self.columns, *self.group_by, *self.merge_on):
+        for name in (*self.columns, *self.group_by, *self.merge_on, *self.needs_one_of):
             if name not in known:
                 raise DefinitionError(f"{self.table} has no column {name!r}.{did_you_mean(name, known)}")
-        for name in (*self.group_by, *self.merge_on):
+        for name in (*self.group_by, *self.merge_on, *self.needs_one_of):
             if name not in self.columns:
                 raise DefinitionError(
-                    f"{self.table}: group_by and merge_on name {name!r}, which is not mapped."
+                    f"{self.table}: group_by, merge_on and needs_one_of name {name!r}, which is not mapped."
                 )
 
     def column(self, name: str) -> ColumnMap:

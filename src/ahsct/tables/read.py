@@ -64,6 +64,7 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     DefinitionError
         The mapping does not hold.
     """
+    _refuse_other_address(source)
     kinds = (*KINDS, *list_mappings())
     if kind not in kinds:
         raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
@@ -93,6 +94,15 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     )
 
 
+def _refuse_other_address(source: str | Path) -> None:
+    """Refuse addresses of other databases before they can be taken for a file and printed, password and all."""
+    scheme, is_address, _ = str(source).partition("://")
+    if is_address and not is_postgres(source):
+        raise SourceError(
+            f"Sources of the kind {scheme[:20]!r} cannot be read; addresses begin with postgresql:// or postgres://."
+        )
+
+
 @dataclass(frozen=True)
 class Foreign:
     """A source of another form: its place, what it says of itself, our tables as yet untyped, hashes, notes."""
@@ -119,6 +129,7 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     DefinitionError
         The mapping does not hold.
     """
+    _refuse_other_address(source)
     is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
     chosen = None if is_plain else load_mapping(mapping or kind)
     place, read = _source_tables(source, chosen)

@@ -21,6 +21,7 @@ HEADER = (
     "Custom Alignment", "Question Number (surveys only)", "Matrix Group Name", "Matrix Ranking?", "Field Annotation",
 )  # fmt: skip
 _KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+_NAMED = 10
 _ONE_ROW = ("patients", "follow_up")  # instruments that do not repeat
 
 
@@ -29,7 +30,8 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
 
     A row of the export gives a row of an instrument when one of its fields is filled in. Codes of radio and
     drop-down fields become their labels (labels stay), yes/no fields become yes and no, the boxes of a
-    check-box field are joined as labels under the field's name.
+    check-box field are joined as labels under the field's name. Columns that the dictionary does not know
+    are returned as a table of their own, which no mapping takes.
 
     Raises
     ------
@@ -52,25 +54,29 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     if record not in export.columns:
         raise SourceError(f"{exports[0]} has no column {record!r}, the record id of the data dictionary.")
     found = {}
+    known = set(fields["field"])
+    outside = [
+        name for name in export.columns
+        if name not in known and name.split("___")[0] not in known and name not in _KEYS and not name.endswith("_complete")
+    ]  # fmt: skip
+    if outside:  # left for the log
+        found[f"fields outside the data dictionary ({', '.join(outside[:_NAMED])})"] = export.select(outside)
     for (form,), rows in fields.group_by("form", maintain_order=True):
         values = [
             column
             for field, kind, choices in rows.select("field", "type", "choices").iter_rows()
             if field != record and (column := _field(export, field, kind, choices)) is not None
         ]
+        if not values:  # the export has none of its fields
+            continue
         keys = [export[record], *(export[key] for key in _KEYS if key in export.columns)]
         table = pl.DataFrame([*keys, *values])
-        if values:
-            is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
-            own = pl.lit(True)
-            if "redcap_repeat_instrument" in export.columns:
-                instrument = pl.col("redcap_repeat_instrument")
-                own = (
-                    instrument.is_null()
-                    | (instrument == "")
-                    | (_slug(instrument) == _slug(pl.lit(str(form))))
-                )
-            table = table.filter(is_filled & own)
+        is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
+        own = pl.lit(True)
+        if "redcap_repeat_instrument" in export.columns:
+            instrument = pl.col("redcap_repeat_instrument")
+            own = instrument.is_null() | (instrument == "") | (_slug(instrument) == _slug(pl.lit(str(form))))
+        table = table.filter(is_filled & own)
         if table.height:  # an instrument that nobody filled in says nothing, not "none"
             found[str(form)] = table
     return found

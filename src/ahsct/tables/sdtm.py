@@ -10,13 +10,16 @@ from ahsct.errors import SourceError
 
 LAST_SEEN = "LASTSEEN"
 _NOT_SEEN = ("BRTHDTC",)  # dates that are no contact
+_MEETING = (("QS", "RS", "FT"), ("NV", "MO"))  # domains whose rows meet in one visit, or one scan
 
 
 def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return the domains with their supplementary qualifiers as columns, and the table LASTSEEN.
 
     A qualifier is joined by USUBJID and, where IDVAR names one, by that variable. Its column is named
-    after QNAM; a parent's column of that name is kept and the qualifier left out.
+    after QNAM. Qualifiers without their record, or whose name the parent has already, stay behind in the
+    SUPP-- table. Where one of the domains that meet in a visit (or a scan) gives a date or a study day that
+    another lacks, it is completed from RFSTDTC, so that they meet.
 
     Raises
     ------
@@ -28,7 +31,14 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
     for name, supp in domains.items():
         parent = name.removeprefix("SUPP")
         if name.startswith("SUPP") and parent in plain:
-            plain[parent] = _with_qualifiers(name, plain[parent], supp)
+            plain[parent], behind = _with_qualifiers(name, plain[parent], supp)
+            if behind.height:
+                plain[name] = behind
+        elif name.startswith("SUPP"):
+            plain[name] = supp
+    if "DM" in plain and {"USUBJID", "RFSTDTC"} <= set(plain["DM"].columns):
+        for meeting in _MEETING:
+            plain |= _same_time(plain, [name for name in meeting if name in plain])
     if "DM" in plain and "USUBJID" in plain["DM"].columns:
         plain[LAST_SEEN] = _last_seen(plain)
     return plain
@@ -38,16 +48,24 @@ def _upper(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.rename({name: name.upper() for name in frame.columns})
 
 
-def _with_qualifiers(name: str, parent: pl.DataFrame, supp: pl.DataFrame) -> pl.DataFrame:
+def _with_qualifiers(
+    name: str, parent: pl.DataFrame, supp: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the parent with its qualifiers, and the rows that found no place in it."""
     needed = ("USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QVAL")
     absent = [column for column in needed if column not in supp.columns]
     if absent:
         raise SourceError(
             f"{name} lacks {', '.join(absent)}; supplementary qualifiers need {', '.join(needed)}."
         )
-    supp = supp.with_columns(pl.col(column).cast(pl.String).str.strip_chars() for column in needed)
+    supp = supp.with_columns(
+        pl.col(column).cast(pl.String).str.strip_chars().fill_null("") for column in needed
+    )
+    own = set(parent.columns)
+    behind = [supp.filter(pl.col("QNAM").is_in(own))]
+    supp = supp.filter(~pl.col("QNAM").is_in(own)).with_columns(pl.col("QVAL").replace("", None))
     for idvar in supp["IDVAR"].unique().sort().to_list():
-        rows = supp.filter(pl.col("IDVAR").eq_missing(pl.lit(idvar)))
+        rows = supp.filter(pl.col("IDVAR") == idvar)
         keys = ["USUBJID"] if not idvar else ["USUBJID", "_id"]
         if idvar and idvar not in parent.columns:
             raise SourceError(f"{name} refers to {idvar}, which its parent lacks.")
@@ -58,13 +76,64 @@ def _with_qualifiers(name: str, parent: pl.DataFrame, supp: pl.DataFrame) -> pl.
                 f"{name} gives one record {repeated['QNAM'][0]} more than once ({repeated.height} rows)."
             )
         wide = rows.pivot(on="QNAM", index=keys, values="QVAL", maintain_order=True)
-        wide = wide.drop(
-            [column for column in wide.columns if column in parent.columns and column not in keys]
-        )
         left = parent.with_columns(_as_key(pl.col(idvar).cast(pl.String)).alias("_id")) if idvar else parent
-        parent = left.join(wide, on=keys, how="left", maintain_order="left")
-        parent = parent.drop("_id", strict=False)
-    return parent
+        behind.append(rows.join(left, on=keys, how="anti", maintain_order="left").drop("_id"))
+        parent = left.join(wide, on=keys, how="left", maintain_order="left", suffix="_more")
+        # one qualifier may be tied to some records by one variable and to others by another
+        again = [column for column in wide.columns if f"{column}_more" in parent.columns]
+        parent = parent.with_columns(pl.coalesce(column, f"{column}_more").alias(column) for column in again)
+        parent = parent.drop("_id", *(f"{column}_more" for column in again), strict=False)
+    return parent, pl.concat(behind)
+
+
+def _same_time(domains: Mapping[str, pl.DataFrame], names: list[str]) -> dict[str, pl.DataFrame]:
+    """Return domains whose dates and study days complete each other, where some have what others lack."""
+    start = domains["DM"].select("USUBJID", _whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
+    known = {f"{name}{kind}": False for name in names for kind in ("DTC", "DY")}
+    for name in names:
+        for kind in ("DTC", "DY"):
+            column = f"{name}{kind}"
+            known[column] = column in domains[name].columns and domains[name][column].null_count() == 0
+    has = {kind: any(_some(domains[name], f"{name}{kind}") for name in names) for kind in ("DTC", "DY")}
+    made = {}
+    for name in names:
+        frame, date, day = domains[name], f"{name}DTC", f"{name}DY"
+        wanted = [c for c, kind in ((date, "DTC"), (day, "DY")) if has[kind] and not known[c]]
+        if not wanted or "USUBJID" not in frame.columns:
+            continue
+        frame = frame.with_columns(
+            pl.lit(None, dtype).alias(c)
+            for c, dtype in ((date, pl.String()), (day, pl.Float64()))
+            if c in wanted and c not in frame.columns
+        ).join(start, on="USUBJID", how="left", maintain_order="left")
+        if day in wanted:
+            after = (
+                (_whole_date(date) - pl.col("_start")).dt.total_days()
+                if date in frame.columns
+                else pl.lit(None)
+            )
+            frame = frame.with_columns(
+                pl.coalesce(
+                    pl.col(day).cast(pl.Float64, strict=False),
+                    pl.when(after >= 0).then(after + 1).otherwise(after),
+                )
+            )
+        if date in wanted and day in frame.columns:
+            number = pl.col(day).cast(pl.Float64, strict=False)
+            days = pl.when(number > 0).then(number - 1).otherwise(number).cast(pl.Int64)
+            then = (pl.col("_start") + pl.duration(days=days)).cast(pl.String)
+            frame = frame.with_columns(pl.coalesce(pl.col(date).cast(pl.String), then).alias(date))
+        made[name] = frame.drop("_start")
+    return made
+
+
+def _some(frame: pl.DataFrame, column: str) -> bool:
+    return column in frame.columns and frame[column].null_count() < frame.height
+
+
+def _whole_date(column: str) -> pl.Expr:
+    text = pl.col(column).cast(pl.String).str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
+    return text.str.to_date("%Y-%m-%d", strict=False)
 
 
 def _as_key(value: pl.Expr) -> pl.Expr:
@@ -73,7 +142,7 @@ def _as_key(value: pl.Expr) -> pl.Expr:
 
 
 def _last_seen(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return each subject's latest whole date and latest study day in any domain."""
+    """Return each subject's latest whole date in any domain; the latest study day where there is no date to count from."""
     dates, days = [], []
     for frame in domains.values():
         if "USUBJID" not in frame.columns:
@@ -91,4 +160,17 @@ def _last_seen(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         if parts:
             latest = pl.concat(parts).group_by("USUBJID", maintain_order=True).agg(pl.col(name).max())
             subjects = subjects.join(latest, on="USUBJID", how="left", maintain_order="left")
-    return subjects
+    if not {"LSTDTC", "LSTDY"} <= set(subjects.columns) or "RFSTDTC" not in domains["DM"].columns:
+        return subjects
+    # the two may come from different rows: one date of the two, so that they cannot contradict each other
+    start = domains["DM"].select("USUBJID", _whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
+    offset = pl.when(pl.col("LSTDY") > 0).then(pl.col("LSTDY") - 1).otherwise("LSTDY").cast(pl.Int64)
+    by_day = (pl.col("_start") + pl.duration(days=offset)).cast(pl.String)
+    return (
+        subjects.join(start, on="USUBJID", how="left", maintain_order="left")
+        .with_columns(
+            pl.max_horizontal("LSTDTC", by_day).alias("LSTDTC"),
+            pl.when(pl.col("_start").is_null()).then("LSTDY").alias("LSTDY"),
+        )
+        .drop("_start")
+    )

@@ -1,0 +1,202 @@
+"""What pooled trial data hold: rows without a time, several attempts, domains that meet, qualifiers without a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ahsct import find_problems, read_study
+from ahsct.tables import Study
+
+DM = {"USUBJID": ["1", "2"], "SEX": ["F", "M"], "RFSTDTC": ["2004-01-01", "2004-02-01"], "ARM": ["A", "B"]}
+
+
+def read(folder: Path, **domains: dict[str, list[object]]) -> tuple[Study, str]:
+    """Read domains as CSV; return the study and all messages."""
+    for name, columns in ({"dm": DM} | domains).items():
+        pl.DataFrame(columns).write_csv(folder / f"{name}.csv")
+    study = read_study(folder, kind="sdtm")
+    return study, " ".join(study.problems["message"])
+
+
+def ft(**columns: list[object]) -> dict[str, list[object]]:
+    n = len(columns["USUBJID"])
+    return {"FTTEST": ["T25FW1-Time to Complete 25-Foot Walk"] * n, "FTCAT": ["T25FW"] * n} | columns
+
+
+def test_rows_without_any_time_are_dropped_and_counted(tmp_path: Path) -> None:
+    study, said = read(
+        tmp_path, ft=ft(USUBJID=["1", "1", "2", "2"], FTDY=[1, None, None, 8], FTSTRESN=[5.0, 6.0, 7.0, 8.0])
+    )
+    # study day 1 is our day 0; the two rows without a day are no visit, nor one visit together
+    assert study.table("visits", ["patient_id", "visit_day", "t25fw_s"]).rows() == [
+        ("1", 0, 5.0),
+        ("2", 7, 8.0),
+    ]
+    assert "FT: rows dropped without visit_date or visit_day, 2 times (for visits)" in said
+    errors = find_problems(study).filter(pl.col("severity") == "error")["message"].to_list()
+    assert errors == ["`visits` needs a column `edss` (Expanded disability status scale). Add it."]
+    # the last contact is the later of the latest date and the latest study day: day 8 from 1 February
+    assert [str(day) for day in study.table("follow_up", ["last_contact_date"])["last_contact_date"]] == [
+        "2004-01-01",
+        "2004-02-08",
+    ]
+
+
+def test_attempts_are_averaged_and_the_unable_are_counted_apart(tmp_path: Path) -> None:
+    study, said = read(
+        tmp_path,
+        ft=ft(USUBJID=["1"] * 5, FTDY=[1, 1, 90, 180, 180], FTSTRESN=[5.0, 7.0, None, None, 9.0],
+              FTSTAT=[None, None, "NOT DONE", "NOT DONE", None], FTREASND=[None, None, "UNABLE TO WALK", "FORGOTTEN", None]),
+    )  # fmt: skip
+    assert study.table("visits", ["visit_day", "t25fw_s"]).rows() == [(0, 6.0), (179, 9.0)]
+    assert "rows dropped, 1 times (not done because the patient was unable" in said
+    assert "rows dropped, 1 times (not done)" in said
+
+
+def test_domains_meet_in_one_visit_though_one_has_dates_and_the_other_days(tmp_path: Path) -> None:
+    qs = {"USUBJID": ["1", "2"], "QSCAT": ["EDSS"] * 2, "QSTESTCD": ["EDSS0101"] * 2, "QSTEST": ["EDSS01-Expanded Disability Score"] * 2,
+          "QSDTC": ["2004-01-01", "2004-01-31"], "QSSTRESN": [3.0, 4.0]}  # fmt: skip
+    study, _ = read(tmp_path, qs=qs, ft=ft(USUBJID=["1", "2"], FTDY=[1, -1], FTSTRESN=[5.0, 6.0]))
+    assert study.table("visits", ["patient_id", "visit_day", "edss", "t25fw_s"]).rows() == [
+        ("1", 0, 3.0, 5.0),
+        ("2", -1, 4.0, 6.0),
+    ]
+
+
+def test_qualifiers_find_their_record_or_are_counted(tmp_path: Path) -> None:
+    ae = {
+        "USUBJID": ["1", "1", "2"],
+        "AESEQ": [1, 2, 1],
+        "AESPID": ["x", "y", "z"],
+        "AETERM": ["a", "b", "c"],
+        "AESTDY": [1, 2, 3],
+    }
+    supp = {"USUBJID": ["1", "1", "2", "2", "1"], "RDOMAIN": ["AE"] * 5, "IDVAR": ["AESEQ", "AESPID", "AESEQ", "AESEQ", "AESEQ"],
+            "IDVARVAL": ["1", "y", "1", "9", "1"], "QNAM": ["AESCALE", "AESCALE", "AESCALE", "AESCALE", "AETERM"], "QVAL": ["CTCAE 5.0"] * 5}  # fmt: skip
+    study, said = read(tmp_path, ae=ae, suppae=supp, suppcm={"USUBJID": ["1"], "QNAM": ["X"], "QVAL": ["y"]})
+    # one by sequence number, one by the sponsor's id; record 9 is not there, and AETERM is the parent's own
+    assert study.table("adverse_events", ["scale"])["scale"].to_list() == ["CTCAE 5.0"] * 3
+    assert "SUPPAE: table not mapped, 2 times" in said
+    assert "SUPPCM: table not mapped, 1 times" in said
+
+
+def test_drugs_without_a_category_are_told_apart_by_name(tmp_path: Path) -> None:
+    study, _ = read(
+        tmp_path,
+        ex={"USUBJID": ["1", "2"], "EXTRT": ["OCRELIZUMAB", "BUSULFAN"], "EXSTDY": [1, 1]},
+        cm={"USUBJID": ["1", "1", "2"], "CMTRT": ["Tysabri", "PARACETAMOL", "x"], "CMDECOD": ["NATALIZUMAB", None, "INTERFERON BETA-1A"],
+            "CMCAT": [None, None, "PRIOR MS THERAPY"], "CMSTDY": [-90, 1, -900]},
+    )  # fmt: skip
+    assert study.table("treatments", ["drug", "kind"]).rows() == [
+        ("OCRELIZUMAB", "dmt"),
+        ("BUSULFAN", "conditioning"),
+        ("NATALIZUMAB", "dmt"),
+        ("PARACETAMOL", "supportive"),
+        ("INTERFERON BETA-1A", "dmt"),
+    ]
+
+
+def test_several_dispositions_and_relations_are_named(tmp_path: Path) -> None:
+    study, said = read(
+        tmp_path,
+        ds={"USUBJID": ["1", "1", "2"], "DSCAT": ["DISPOSITION EVENT"] * 3, "DSDECOD": ["SCREENED", "COMPLETED", "WITHDRAWAL BY SUBJECT"],
+            "DSTERM": ["x"] * 3, "DSSTDTC": ["2004-01-01", "2006-01-01", "2005-01-01"]},
+        relrec={"USUBJID": ["1"], "RDOMAIN": ["CE"], "IDVAR": ["CESEQ"], "IDVARVAL": ["1"], "RELID": ["A"]},
+    )  # fmt: skip
+    assert (
+        study.table("follow_up", ["end_of_study_reason", "last_contact_date"])
+        .sort("end_of_study_reason")
+        .rows()[0][0]
+        == "COMPLETED"
+    )
+    assert "several different values, the last taken, 1 times" in said
+    assert "relrec: table not mapped, 1 times" in said.casefold()
+
+
+# the names of the columns that the public test data of pharmaversesdtm (1.5) have, by domain; no values of theirs
+PHARMAVERSE = {
+    "dm": "STUDYID DOMAIN USUBJID SUBJID RFSTDTC RFENDTC RFXSTDTC RFXENDTC RFICDTC RFPENDTC DTHDTC DTHFL SITEID AGE AGEU SEX RACE ETHNIC ARMCD ARM ACTARMCD ACTARM COUNTRY DMDTC DMDY",
+    "ae": "STUDYID DOMAIN USUBJID AESEQ AESPID AETERM AELLT AEDECOD AEBODSYS AESEV AESER AEACN AEREL AEOUT AESCAN AESCONG AESDISAB AESDTH AESHOSP AESLIFE AEDTC AESTDTC AEENDTC AESTDY AEENDY",
+    "ds": "STUDYID DOMAIN USUBJID DSSEQ DSSPID DSTERM DSDECOD DSCAT VISITNUM VISIT DSDTC DSSTDTC DSSTDY",
+    "ex": "STUDYID DOMAIN USUBJID EXSEQ EXTRT EXDOSE EXDOSU EXDOSFRM EXDOSFRQ EXROUTE VISITNUM VISIT VISITDY EXSTDTC EXENDTC EXSTDY EXENDY",
+    "cm": "STUDYID DOMAIN USUBJID CMSEQ CMSPID CMTRT CMDECOD CMINDC CMCLAS CMDOSE CMDOSU CMDOSFRQ CMROUTE VISITNUM VISIT CMDTC CMSTDTC CMENDTC CMSTDY CMENDY CMENRTPT",
+    "mh": "STUDYID DOMAIN USUBJID MHSEQ MHSPID MHTERM MHDECOD MHCAT MHBODSYS MHSEV VISITNUM VISIT MHDTC MHSTDTC MHDY",
+    "lb": "STUDYID DOMAIN USUBJID LBSEQ LBTESTCD LBTEST LBCAT LBORRES LBORRESU LBORNRLO LBORNRHI LBSTRESC LBSTRESN LBSTRESU LBSTNRLO LBSTNRHI LBNRIND LBBLFL VISITNUM VISIT LBDTC LBDY",
+    "ce": "STUDYID DOMAIN USUBJID CESEQ CETERM CEDECOD CECAT CEPRESP CEOCCUR CESEV CESTDTC CEENDTC",
+    "sv": "STUDYID DOMAIN USUBJID VISITNUM VISIT VISITDY SVSTDTC SVENDTC",
+    "suppdm": "STUDYID RDOMAIN USUBJID IDVAR IDVARVAL QNAM QLABEL QVAL QORIG QEVAL",
+}  # fmt: skip
+
+
+def test_the_columns_of_public_test_data_are_read_and_the_rest_is_listed(tmp_path: Path) -> None:
+    values = {"SEX": "F", "AGE": "30", "AGEU": "YEARS", "AGEU ": "", "QNAM": "SAFETY", "QVAL": "Y", "IDVAR": "", "IDVARVAL": "", "LBTESTCD": "NEUT",
+              "LBSTRESN": "2.5", "LBSTRESU": "10^9/L", "DTHFL": "", "CEOCCUR": "", "AESER": "N", "AESEV": "MILD", "EXDOSE": "54", "CMDOSE": "1",
+              "LBSTNRLO": "1.5", "LBSTNRHI": "8", "DTHDTC": "", "MHCAT": "PRIMARY DIAGNOSIS", "MHDECOD": "RRMS", "CEDECOD": "Relapse", "USUBJID": "01-1"}  # fmt: skip
+    for name, text in PHARMAVERSE.items():
+        row = {}
+        for column in text.split():
+            default = (
+                "2012-08-05"
+                if column.endswith("DTC")
+                else "3"
+                if column.endswith(("DY", "SEQ", "NUM"))
+                else "x"
+            )
+            row[column] = [values.get(column, "MILD" if column.endswith("SEV") else default)]
+        pl.DataFrame(row).write_csv(tmp_path / f"{name}.csv")
+    study = read_study(tmp_path, kind="sdtm")
+    assert set(study.tables) >= {"patients", "treatments", "labs", "adverse_events", "relapses", "follow_up"}
+    assert study.table("labs", ["test", "value", "unit"]).rows() == [("neutrophils", 2.5, "10^9/L")]
+    assert study.table("adverse_events", ["severity", "grade", "serious"]).rows() == [("mild", None, False)]
+    assert study.table("patients", ["ms_course", "age_at_index_years"]).rows() == [("RRMS", 30.0)]
+    # every column is either used, a key that needs no word, or listed
+    said = " ".join(study.problems["message"])
+    for listed in ("DM.RACE", "AE.AELLT", "CM.CMINDC", "LB.LBORRES", "SV: table not mapped"):
+        assert listed.casefold() in said.casefold(), listed
+
+
+@pytest.mark.parametrize("version", [5, 8])
+def test_both_versions_of_transport_files(tmp_path: Path, version: int) -> None:
+    import pyreadstat
+
+    frame = pl.DataFrame(
+        {
+            "USUBJID": ["1", "2"],
+            "SEX": ["F", None],
+            "AGE": [30.0, None],
+            "RFSTDTC": ["2004-01-01", "2004-02-01"],
+        }
+    )
+    pyreadstat.write_xport(frame, str(tmp_path / "dm.xpt"), table_name="DM", file_format_version=version)
+    patients = read_study(tmp_path, kind="sdtm").table(
+        "patients", ["patient_id", "sex", "age_at_index_years"]
+    )
+    assert patients.rows() == [("1", "F", 30.0), ("2", None, None)]
+
+
+def test_units_of_laboratory_values(tmp_path: Path) -> None:
+    units = ["10^9/L", "GI/L", "10^3/uL", "g/dL", "mg/dL", "furlong"]
+    tests = ["NEUT", "NEUT", "PLAT", "HGB", "CREAT", "ALT"]
+    lb = {"USUBJID": ["1"] * 6, "LBTESTCD": tests, "LBSTRESN": [2.5, 2.5, 150.0, 12.0, 0.9, 30.0], "LBSTRESU": units, "LBSTNRLO": [1.5, 1.5, 140.0, 11.5, None, None],
+          "LBDY": [1, 2, 3, 4, 5, 6]}  # fmt: skip
+    study, said = read(tmp_path, lb=lb)
+    # 12 g/dl are 120 g/l; thousands per microlitre are 10^9 per litre; an unknown unit stays, for the check to refuse
+    assert study.table("labs", ["value", "unit", "lower_limit"]).rows()[:5] == [
+        (2.5, "10^9/L", 1.5), (2.5, "10^9/L", 1.5), (150.0, "10^9/L", 140.0), (120.0, "g/L", 115.0), (0.9, "mg/dl", None),
+    ]  # fmt: skip
+    assert "code not in the list, kept, 1 times (furlong)" in said
+    assert (
+        find_problems(study)
+        .filter(pl.col("message").str.contains("furlong|labs.unit") & (pl.col("severity") == "error"))
+        .height
+    )
+
+
+def test_a_month_of_birth_keeps_its_year(tmp_path: Path) -> None:
+    dm = DM | {"USUBJID": ["1", "2"], "BRTHDTC": ["1970-05", "1966"]}
+    study, said = read(tmp_path, dm=dm)
+    assert study.table("patients", ["birth_year", "birth_date"]).rows() == [(1970, None), (1966, None)]
+    assert "DM.birth_date: partial date, left missing, 2 times" in said
