@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ahsct import make_study
-from ahsct.definitions import load_definition
+from ahsct.definitions import list_definitions, load_definition
 from ahsct.outcomes import derive_outcomes
 
 RELAPSES = {
@@ -72,3 +72,18 @@ def test_what_each_definition_calls_pira(study: Any, id: str) -> None:
     found = {p: PIRA if p in pira else RAW if p in raw else OTHER if p in worse else NONE for p in RELAPSES}
     assert found == EXPECTED[id]
     assert pira | raw <= worse
+
+
+@pytest.mark.parametrize("id", list_definitions())
+def test_what_no_text_read_states_is_marked(id: str) -> None:
+    definition = load_definition(id)
+    for rule in definition.disability:
+        asked = ["confirmation_tolerance_days", "improvement_threshold"]
+        # (0, 0) asks for no distance, and so adds nothing to a source
+        asked += [
+            name
+            for name in ("relapse_to_baseline_days", "relapse_to_confirmation_days")
+            if getattr(rule, name) != (0, 0)
+        ]
+        unmarked = [name for name in asked if not definition.mark_of(f"disability.{rule.measure}.{name}")]
+        assert unmarked == [], rule.measure

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from tests.multiverses.toy import toy_grid
 
-from ahsct import load_example, multiverse
+from ahsct import load_example, make_study, multiverse
 from ahsct.definitions import DisabilityRule, Grid, load_grid
 from ahsct.estimates import kaplan_meier, milestone
 from ahsct.outcomes import derive_outcomes, many, shared_tables
@@ -85,3 +85,19 @@ def test_every_field_of_a_disability_rule_is_known_to_be_read_before_in_or_after
     parts = (many.PREPARES, many.SEARCHES, many.SETTLES)
     assert names == frozenset().union(*parts), "say in outcomes/many.py where a new field is read"
     assert sum(map(len, parts)) == len(names)
+
+
+def test_answers_that_leave_deaths_out_say_that_they_are_no_estimand(trial) -> None:
+    found = multiverse(trial, "activity_free_survival")
+    says_so = found["note"].str.contains("as published, not an estimand").fill_null(False)
+    assert says_so.to_list() == (found["estimand"] == "as_published").to_list()
+
+
+def test_nobody_of_the_population_is_said_in_words(trial) -> None:
+    untreated = make_study(
+        "untreated", data_kind="simulated", **{name: trial.table(name) for name in ("patients", "visits")}
+    )
+    notes = set(multiverse(untreated, toy_grid())["note"])
+    assert notes == {
+        "nobody can be evaluated: no patient of the population (infused) has a day zero and is counted"
+    }

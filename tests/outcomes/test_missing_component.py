@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from ahsct import analyse, load_definition, make_study
+from ahsct import analyse, load_definition, make_study, multiverse
 from ahsct.tables import Study
 
 PEOPLE = [f"p{i}" for i in range(10)]
@@ -19,7 +19,11 @@ def study(
     dead: dict[str, int] | None = None,
     people: list[str] = PEOPLE,
 ) -> Study:
-    """Ten patients seen every 90 days at EDSS 4.0, scans without lesions, in contact for 1800 days."""
+    """Ten patients seen every 90 days at EDSS 4.0, scans without lesions, in contact for 1800 days.
+
+    `no_baseline`, `unscanned`: one patient, or several separated by spaces.
+    """
+    without_baseline, without_scan = ((text or "").split() for text in (no_baseline, unscanned))
     dead, relapses = dead or {}, relapses or {}
     end = dict.fromkeys(people, 1800) | (last or {}) | dead
     each = pl.DataFrame({"patient_id": people})
@@ -29,12 +33,12 @@ def study(
         data_kind="simulated",
         patients=each,
         visits=pl.DataFrame(
-            [(p, d, 4.0) for p in people for d in days if d <= end[p] and not (p == no_baseline and d < 0)],
+            [(p, d, 4.0) for p in people for d in days if d <= end[p] and not (p in without_baseline and d < 0)],
             schema=["patient_id", "visit_day", "edss"],
             orient="row",
         ),
         mri=pl.DataFrame(
-            [(p, d, 0, 0) for p in people for d in SCANS if d <= end[p] and p != unscanned],
+            [(p, d, 0, 0) for p in people for d in SCANS if d <= end[p] and p not in without_scan],
             schema=["patient_id", "scan_day", "gd_n", "new_t2_n"],
             orient="row",
         ),
@@ -140,3 +144,34 @@ def test_a_component_alone_knows_only_its_own_lack() -> None:
     assert seen["activity_free_survival", "relapse"] == [True, True]
     assert seen["activity_free_survival", "edss_worsening"] == [False, False]
     assert seen["activity_free_survival", "composite"] == [False, False]
+
+
+def test_the_dead_are_not_counted_alone_where_each_of_the_living_lacks_something() -> None:
+    # p1-p4 without a baseline, p5-p9 never scanned: with p0 alone survival would be 0 % from day 700 on
+    made = study(no_baseline="p1 p2 p3 p4", unscanned="p5 p6 p7 p8 p9", dead={"p0": 700})
+    found = composite(made)
+    assert not any(is_evaluable for _, _, is_evaluable, _ in found.values())
+    assert found["p0"][3] == (
+        "nobody alive of this arm can be evaluated: only patients with an event would be left"
+    )
+    # one of the living who can be evaluated suffices
+    made = study(no_baseline="p1 p2 p3 p4", unscanned="p5 p6 p7 p8", dead={"p0": 700})
+    assert headline(made) == (pytest.approx(1 / 2), 2, 1, 8)
+    # and where all are dead there is nobody who could be missing
+    made = study(no_baseline="p1", dead={"p0": 700, "p1": 800}, people=["p0", "p1"])
+    assert headline(made) == (pytest.approx(0), 2, 2, 0)
+
+
+def test_an_arm_of_which_only_the_dead_are_known_is_not_evaluable() -> None:
+    both = study(no_baseline="p1 p2 p3 p4", dead={"p0": 700, "p9": 700})
+    arms = pl.DataFrame({"patient_id": PEOPLE, "arm": ["b"] * 5 + ["a"] * 5})
+    made = make_study("arms", data_kind="simulated", **{**both.tables, "patients": arms})
+    found = composite(made)
+    assert [found[p][2] for p in PEOPLE] == [False] * 5 + [True] * 5
+    # in arm b p0 is dead and the others have no baseline; in arm a one of five died
+    answers = multiverse(made, "activity_free_survival").filter(
+        pl.col("death") == "event", pl.col("counted") == "infused", pl.col("rebaseline") == "three_months"
+    )
+    n, estimates = answers.filter(pl.col("arm") == "b").select("n", "estimate")
+    assert (set(n), set(estimates)) == ({0}, {None})
+    assert set(answers.filter(pl.col("arm") == "a")["estimate"].round(9)) == {0.8}

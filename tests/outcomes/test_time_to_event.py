@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from ahsct.definitions import vary
 from ahsct.errors import DefinitionError
 from ahsct.estimates import kaplan_meier
-from ahsct.outcomes import derive_time_to_event
+from ahsct.outcomes import derive_outcomes, derive_time_to_event
 from ahsct.vocabulary import CANDIDATES, TIME_TO_EVENT, from_rows
 
 ALL = ("relapse", "mri_activity", "edss_worsening")
@@ -450,3 +450,42 @@ def test_empty_studies_give_typed_tables(build: Any) -> None:
     table = derive_time_to_event(nobody, build.events(), endpoint="e", definition=build.definition(*ALL))
     assert table.is_empty()
     assert_frame_equal(table, pl.DataFrame(schema=TIME_TO_EVENT))
+
+
+EARLY = {"target_day": 91, "window_days": [61, 152], "pick": "first", "if_missing": "not_evaluable"}
+
+
+@pytest.mark.parametrize("reference", ["any", "rebaseline"])
+@pytest.mark.parametrize("early_events", ["ignore", "report_apart", "count"])
+def test_an_early_active_scan_is_an_event_only_where_early_events_count(
+    build, reference: str, early_events: str
+) -> None:
+    window = EARLY | {"early_events": early_events, "risk_starts": "index"}
+    definition = vary(
+        build.definition("mri_activity", window=window),
+        mri={"lesions": ["gd", "new_t2"], "reference": reference},
+    )
+    # active on day 30, clean on the re-baseline scan of day 91 and on day 1000
+    scans = build.rows(
+        "patient_id scan_day gd_n new_t2_n", ("a", 30, 1, 0), ("a", 91, 0, 0), ("a", 1000, 0, 0)
+    )
+    table = derive_outcomes(build.study(mri=scans), definition).time_to_event
+    row = table.filter(pl.col("endpoint") == "e", pl.col("component") == "composite").row(0, named=True)
+    expected = (30, True) if early_events == "count" else (1000, False)
+    assert (row["time_day"], row["is_event"]) == expected
+
+
+def test_early_relapses_that_count_do_so_also_in_who_was_lost_before_the_rebaseline(build) -> None:
+    window = EARLY | {"early_events": "count", "risk_starts": "rebaseline"}
+    study = build.study(
+        patients=build.rows("patient_id", ("a",), ("b",)),
+        visits=build.visits(("a", 91), ("a", 1000), ("b", 40), baseline="ab"),
+        relapses=build.rows("patient_id onset_day", ("a", 50), ("b", 50)),
+        # b is lost on day 100, before the visit (up to day 152) was due
+        follow_up=build.rows(
+            "patient_id last_contact_day vital_status", ("a", 1000, "alive"), ("b", 100, "alive")
+        ),
+    )
+    table = derive_outcomes(study, build.definition("relapse", clinical=window)).time_to_event
+    rows = table.filter(pl.col("endpoint") == "e", pl.col("component") == "composite")
+    assert rows.select("time_day", "is_event").rows() == [(50, True), (50, True)]

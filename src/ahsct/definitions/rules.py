@@ -30,7 +30,8 @@ class MriRule:
 
     A new or enlarging T2 lesion counts only where the reference scan lies on or after the
     re-baseline scan; gadolinium counts on the re-baseline scan too. `not_before_day` counts from
-    time zero. `reference`: `rebaseline` asks for that; `any` takes the reader's count as it is.
+    time zero. `reference`: `rebaseline` asks for that; `any` takes the reader's count as it is, whatever
+    the scan was compared with (which early scans count is for the re-baseline's `early_events` to say).
     """
 
     lesions: tuple[Literal["gd", "new_t2", "enlarging_t2"], ...] = ("gd", "new_t2", "enlarging_t2")

@@ -19,6 +19,7 @@ from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, empty
 
 _SOON_AFTER_DAYS = 91  # a visit due at the milestone that came up to a quarter late
 _COMPOSITE = "composite"
+NOT_AN_ESTIMAND = "as published, not an estimand"  # the note on deaths left out
 ANY_EVENT = "any_event"  # the term of an incidence that takes all causes together that do not compete
 _KEY = ("arm", "endpoint", "estimand", "component")
 
@@ -195,6 +196,6 @@ def _first_causes(key: tuple[str, ...], group: _Group, definition: Definition) -
 
 def _labelled(row: Mapping[str, Any], group: _Group, note: str | None = None) -> dict[str, Any]:
     """Return the row with its notes joined and the number of those who could not be evaluated."""
-    warning = None if group.estimand.is_estimand else "as published, not an estimand"
+    warning = None if group.estimand.is_estimand else NOT_AN_ESTIMAND
     notes = [text for text in (row["note"], warning, note) if text]
     return {**row, "n_not_evaluable": group.n_not_evaluable, "note": "; ".join(notes) or None}

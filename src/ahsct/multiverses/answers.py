@@ -14,6 +14,7 @@ from ahsct.chunks import run_chunks
 from ahsct.definitions import INTERCURRENT_EVENTS, Grid, Point, load_grid, published_at
 from ahsct.errors import RequestError
 from ahsct.estimates import kaplan_meier, milestone
+from ahsct.estimates.endpoint_rows import NOT_AN_ESTIMAND
 from ahsct.estimates.rows import result, results_frame
 from ahsct.outcomes.many import Question, settle_many
 from ahsct.outcomes.time_to_event import COMPOSITE
@@ -164,8 +165,14 @@ def _answers(
 
 def _nobody(asked: pl.DataFrame, arm: str, point: Point, grid: Grid) -> list[dict[str, Any]]:
     """Return the rows that stand for a curve without patients, with the commonest reason."""
-    reasons = asked["censor_reason"].drop_nulls().value_counts(sort=True)
-    why = f": {reasons[0, 0]}" if reasons.height else ""
+    if asked.is_empty():
+        population = point.definition.estimand(point.estimand).population
+        why = f": no patient of the population ({population}) has a day zero and is counted"
+    else:
+        reasons = asked["censor_reason"].drop_nulls().value_counts()
+        # of equally common reasons the first by name, so that the answer is always the same
+        reasons = reasons.sort("count", "censor_reason", descending=[True, False])
+        why = f": {reasons[0, 0]}" if reasons.height else ""
     return [
         result(
             statistic="survival_probability",
@@ -200,8 +207,11 @@ def _table(
             "population": point.definition.estimand(point.estimand).population,
             "mark": "illustration" if study.data_kind == "reconstructed" else None,
         }
+        is_estimand = point.definition.estimand(point.estimand).is_estimand
         for row in sorted(answers[place], key=lambda row: (row["arm"], row["time_years"])):
-            rows.append({**row, **stamp})
+            warning = None if is_estimand else NOT_AN_ESTIMAND
+            notes = "; ".join(filter(None, [row["note"], warning]))
+            rows.append({**row, **stamp, "note": notes or None})
             labels["point"].append(point.number)
             labels["published"].append("; ".join(published.get(point.number, [])) or None)
             for name in names:

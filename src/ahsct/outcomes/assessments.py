@@ -405,10 +405,7 @@ def needs_rebaseline(component: ComponentSpec, definition: Definition) -> bool:
     window = window_of(component, definition)
     if window is None or window.if_missing != "not_evaluable":
         return False
-    if window.risk_starts == "rebaseline":
-        return True
-    is_used = component.kind != "mri_activity" or definition.mri.reference == "rebaseline"
-    return is_used and window.early_events != "count"
+    return window.risk_starts == "rebaseline" or window.early_events != "count"
 
 
 def _among(frame: pl.DataFrame) -> pl.Expr:

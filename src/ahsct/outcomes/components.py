@@ -128,11 +128,9 @@ def _first_events(
         .filter(pl.col("day") >= 0)
     )
     window = window_of(component, definition)
-    if window is not None and window.early_events != "count" and component.kind != "mri_activity":
-        # early scans are already left out of the MRI events; without a re-baseline nobody knows what is early
+    if window is not None and window.early_events != "count":
+        # without a re-baseline nobody knows what is early
         since = since.filter((pl.col("day") >= pl.col("rebaseline_day")).fill_null(False))
-    elif needs_rebaseline(component, definition):
-        since = since.filter(pl.col("rebaseline_day").is_not_null())
     left = pl.col("day") if component.kind == "relapse" else pl.max_horizontal("left_day", 0)
     return (
         since.sort("patient_id", "day", "event_id")

@@ -222,7 +222,9 @@ def _settle_stack(
             n_slices=len(slices),
         ),
         definition=context.definition,
-        timeline=stacked([one.context.timeline for one in slices]),
+        timeline=stacked([one.context.timeline for one in slices]).with_columns(
+            (pl.col("patient_id") // len(memory.names)).alias("stack")
+        ),
         visits=not_stacked,
         relapses=not_stacked,
         scans=not_stacked,

@@ -114,7 +114,9 @@ def settle_end(
     is_known_death = counts & (pl.col("_end") == pl.col("death_day")).fill_null(False)
     # where an intercurrent event cannot be placed, nobody knows whether it came before
     missing = pl.coalesce(
-        "_unplaced", pl.when(~is_known_death | pl.lit(unknown is not None)).then("_lacking")
+        "_unplaced",
+        pl.when(~is_known_death | pl.lit(unknown is not None)).then("_lacking"),
+        _only_dead_left(pl.coalesce("_unplaced", "_lacking").is_not_null()),
     )
     gap_reasons: list[pl.Expr] = [
         pl.when(
@@ -167,6 +169,16 @@ def _lacking(place: int, *, starts_at_zero: bool) -> pl.Expr:
     is_due = (known_until > pl.col(f"due_day_{place}")).fill_null(True)
     never_starts = pl.lit(False) if starts_at_zero else pl.col(f"never_starts_{place}").fill_null(False)
     return pl.when(is_due | never_starts).then(f"lacking_{place}")
+
+
+def _only_dead_left(is_unfit: pl.Expr) -> pl.Expr:
+    """Say where nobody alive of an arm can be evaluated: counting the dead alone would show certain failure."""
+    is_alive = ~pl.col("is_dead")
+    arm = ["arm", "stack"]
+    nobody = is_alive.any().over(arm) & ~(is_alive & ~is_unfit).any().over(arm)
+    return pl.when(nobody).then(
+        pl.lit("nobody alive of this arm can be evaluated: only patients with an event would be left")
+    )
 
 
 def _horizon(parts: dict[str, Component], endpoint: Endpoint) -> pl.Expr:

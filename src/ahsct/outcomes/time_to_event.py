@@ -50,7 +50,8 @@ def derive_time_to_event(
     **Deaths and other intercurrent events** follow the estimand: an event with its own cause
     (`treatment_death`, `other_death`, `dmt_restart`, `second_transplant`, `rescue`), ignored, censored at
     that day, competing (`competing_treatment_death` ...), or excluded (the patient has no row). Where such
-    an event matters and has no day, the patient is not evaluable. A component's own row censors at what is
+    an event matters and has no day, the patient is not evaluable. A death that counts is one also in a patient
+    who lacks a component, unless nobody alive of his arm can be evaluated: then nobody of it is. A component's own row censors at what is
     an event of the composite but not of that component, so its counts are those of the component.
 
     **A late start of risk** (re-baselines with `risk_starts = "rebaseline"`) delays the entry of the
@@ -121,6 +122,8 @@ def settle_endpoint(
         people = population.drop_nulls("time_zero_day").select(
             "patient_id",
             "arm",
+            "is_dead",
+            pl.col("stack") if "stack" in timeline.columns else pl.lit(0).alias("stack"),
             (pl.col("death_day") - pl.col("time_zero_day")).alias("death_day"),
             (pl.col("last_contact_day") - pl.col("time_zero_day")).alias("last_contact_day"),
         )
