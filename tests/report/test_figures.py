@@ -59,7 +59,7 @@ SAYS = {
     "flow": ["Collected: 24 patients; left out: 1 (stem cells could not be collected)"],
     "curve": ["69.6 % (47.1–86.8 Clopper-Pearson; 46.6–84.2 log(-log))", "66.7 % (44.7–84.4", "23 at 0 y", "24 at 0 y"],
     "components": ["No relapse: 100.0 % at 3 years, 0 events, 23 at risk", "No EDSS worsening: 65.2 % at 3 years, 8 events"],
-    "deaths of treatment": ["treatment related: 4.2 %", "other death: 0.0 %", "At risk (all causes): 24 at 0 y, 23 at 1 y"],
+    "deaths of treatment": ["treatment-related: 4.2 %", "other death: 0.0 %", "At risk (all causes): 24 at 0 y, 23 at 1 y"],
     "engrafted": ["engrafted: 100.0 % at 30 days", "death: 0.0 % at 30 days"],
     "estimates": ["everyone counted; log(-log): 66.7 % (44.3–81.7)"],
     "swimmer": ["24 patients", "Relapse: 1 in 1 patient.", "EDSS worsening: 8 in 8 patients.", "New DMT: 1 in 1", "Death: 1", "Followed on: 23"],

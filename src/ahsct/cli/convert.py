@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ahsct.cli.study import count_of
 from ahsct.errors import RequestError
 
 
 def convert(
     source: Annotated[
-        str | None, typer.Argument(help="A folder, a file, duckdb:FILE or postgresql://…")
+        str | None, typer.Argument(metavar="SOURCE", help="A folder, a file, duckdb:FILE or postgresql://…")
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--as", help="What the source is: a shipped mapping's id, or spreadsheet.")
@@ -65,4 +66,6 @@ def convert(
             write_safe_csv(foreign.notes, path)
     problems = find_problems(read_study(written))
     n_errors = problems["severity"].to_list().count("error")
-    typer.echo(f"{written}: the check finds {n_errors} errors, {problems.height - n_errors} warnings")
+    typer.echo(
+        f"{written}: the check finds {count_of(n_errors, 'error')}, {count_of(problems.height - n_errors, 'warning')}"
+    )

@@ -37,6 +37,10 @@ def multiverse(
     force: FORCE = False,
 ) -> None:
     """Ask one question of a study under every definition of a grid."""
+    if out is not None:
+        from ahsct.files import require_free_folder
+
+        require_free_folder(out, force=force)
     say("importing")
     from ahsct.definitions import load_grid
     from ahsct.multiverses import derive_multiverse
