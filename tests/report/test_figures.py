@@ -68,7 +68,7 @@ SAYS = {
     "edss_transitions": ["Year 1, of 24:", "dead 1, not seen 0"],
     "relapses": ["167 relapses in 140 patient-years, 1.19 a year (95 % two-sided 1.02–1.39)", "0.0000–0.0206; 95 % one-sided at most 0.0167"],
     "mri": ["on 40 scans", "After: 0 of", "23 early scans left out"],
-    "brain_volume": ["-3.30 % (-4.10 to -2.50)", "-0.23 % a year (-0.41 to -0.05)", "Norm sloping (ages 45–55): -0.30 to -0.15 %", "flat (one value for all ages): -0.27"],
+    "brain_volume": ["−3.30 % (−4.10 to −2.50)", "−0.23 % a year (−0.41 to −0.05)", "Norm sloping (ages 45–55): −0.30 to −0.15 %", "flat (one value for all ages): −0.27"],
     "engraftment": ["Neutrophils: lowest median 0.0095", "on day 6 (24 patients)", "Platelets"],
     "worst_severity": ["mild: 15 of 24", "moderate: 7 of 24", "fatal: 1 of 24", "not stated: 1 of 24"],
     "toxicity": ["Infections: 15 mild, 7 moderate, 1 fatal, 1 not stated."],

@@ -42,6 +42,11 @@ def convert(
         return
     if source is None or out is None or (kind is None and mapping is None):
         raise RequestError("convert needs SOURCE, --out FOLDER and --as KIND or --mapping FILE (or --list).")
+    if mapping is None and kind in ("auto", "csv", "parquet", "duckdb") and not source.startswith("postgres"):
+        raise RequestError(
+            f"--as {kind} means tables of ours, which need no conversion: `ahsct check` and `analyse` read them as they are. "
+            "For another source name its kind (`ahsct convert --list`), or give --mapping FILE."
+        )
     from ahsct.files import new_file
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import Study, find_problems, read_study, write_study

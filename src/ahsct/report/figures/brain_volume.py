@@ -105,7 +105,9 @@ def draw_brain_volume(
             title=f"Brain volume from {TIME_ZERO[time_zero]}",
             alt=" ".join(sentences)
             + "".join(
-                f" Norm {_norm_name(name)} ({band.words}): {band.low:.2f} to {band.high:.2f} % a year."
+                f" Norm {_norm_name(name)} ({band.words}): {band.low:.2f} to {band.high:.2f} % a year.".replace(
+                    " -", " −"
+                )
                 for name, band in bands.items()
             ),
             caption="Grey: each patient's change since the baseline scan; blue: fitted line"
