@@ -74,7 +74,7 @@ def _lines(found: Multiverse) -> list[str]:
         lines.append(f"{table.caption}:")
         for row in table.rows:
             cells = [
-                f"{column.lower()} {text}"
+                f"{column.lower()} {text}" if len(row) > 2 else text
                 for column, text in zip(table.columns[1:], row[1:], strict=True)
                 if text
             ]

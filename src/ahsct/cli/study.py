@@ -172,6 +172,8 @@ def analyse(
     _headline(analysis, share=share)
     if out is not None:
         typer.echo(f"Report: {folder / 'index.html'}")
+    if adam is not None:
+        typer.echo(f"ADaM: {adam}")
 
 
 def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
@@ -212,6 +214,7 @@ def _headline(analysis: Analysis, *, share: bool) -> None:
     import polars as pl
 
     from ahsct.report.share import count_text, mask_results
+    from ahsct.report.words import incidence_words
 
     study, definition, results = analysis.study, analysis.definition, analysis.estimates.results
     results = mask_results(results) if share else results.with_columns(pl.lit("").alias("hidden"))
@@ -233,7 +236,7 @@ def _headline(analysis: Analysis, *, share: bool) -> None:
         typer.echo(f"Patients set aside for errors: {count_text(study.set_aside.height, share=share)}.")
     for row in rows.iter_rows(named=True):
         typer.echo(
-            f"  {row['arm']}, {row['estimand']}{', ' + row['term'] if row['term'] else ''}: {_estimate(row)}"
+            f"  {row['arm']}, {row['estimand']}{', ' + incidence_words(row['term'], definition) if row['term'] else ''}: {_estimate(row)}"
         )
     for line in _without_estimate(analysis, rows, share=share):
         typer.echo(line)
