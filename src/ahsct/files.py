@@ -17,17 +17,13 @@ from ahsct.errors import RequestError
 _OURS = ".ahsct"  # a marker file: this folder was written by ahsct and may be replaced by it
 
 
-@contextmanager
-def new_folder(out: str | Path, *, force: bool = False) -> Iterator[Path]:
-    """Yield an empty folder beside `out`; when the block ends well it becomes `out`.
-
-    A failed block leaves what was there before. An existing folder is replaced only when it is
-    empty, was written by ahsct, or `force` is given.
+def require_free_folder(out: str | Path, *, force: bool = False) -> Path:
+    """Return the full path of a folder that may be written or replaced; a command asks before it works for long.
 
     Raises
     ------
     RequestError
-        `out` exists and is not ours, or its parent does not exist or cannot be written.
+        As `new_folder`.
     """
     out = Path(out)
     target = out.resolve()
@@ -41,6 +37,33 @@ def new_folder(out: str | Path, *, force: bool = False) -> Iterator[Path]:
         raise RequestError(
             f"{out} is the current, home or root folder and is never replaced. Name another folder."
         )
+    return target
+
+
+def require_free_file(out: str | Path, *, force: bool = False) -> None:
+    """Refuse a file that exists, or whose folder does not, as `new_file` would."""
+    out = Path(out)
+    if out.is_dir():
+        raise RequestError(f"{out} is a folder; a file is needed. Name another place.")
+    if out.exists() and not force:
+        raise RequestError(f"{out} exists. Name another file, or give --force to replace it.")
+    if not out.resolve().parent.is_dir():
+        raise RequestError(f"{out} cannot be written: there is no folder {out.parent}. Name another place.")
+
+
+@contextmanager
+def new_folder(out: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield an empty folder beside `out`; when the block ends well it becomes `out`.
+
+    A failed block leaves what was there before. An existing folder is replaced only when it is
+    empty, was written by ahsct, or `force` is given.
+
+    Raises
+    ------
+    RequestError
+        `out` exists and is not ours, or its parent does not exist or cannot be written.
+    """
+    target = require_free_folder(out, force=force)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -76,8 +99,7 @@ def new_file(out: str | Path, *, force: bool = False) -> Iterator[Path]:
         `out` exists and `force` is not given, or the place cannot be written.
     """
     out = Path(out)
-    if out.exists() and not force:
-        raise RequestError(f"{out} exists. Name another file, or give --force to replace it.")
+    require_free_file(out, force=force)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.resolve().parent)
     except OSError as error:

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ahsct.cli.main import app
+from ahsct.errors import RequestError
 
 RUNNER = CliRunner()
 
@@ -64,3 +65,10 @@ def test_pool_prints_what_was_released_and_what_is_left_out() -> None:
 def test_the_page_is_written(tmp_path: Path) -> None:
     assert "index.html" in run("pool", "--question", "1", "--out", str(tmp_path / "one"))
     assert (tmp_path / "one" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("option", ["method", "tau2", "test", "prediction"])
+def test_an_unknown_way_of_pooling_is_refused(option: str) -> None:
+    done = RUNNER.invoke(app, ["evidence", "pool", "--question", "1", f"--{option}", "k"])
+    assert isinstance(done.exception, RequestError)
+    assert "known are" in str(done.exception)

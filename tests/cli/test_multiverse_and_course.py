@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 import ahsct.studies.atkins2016
@@ -36,3 +37,38 @@ def test_a_patient_that_is_not_there(tmp_path: Path) -> None:
     done = run("course", TRIAL, "P99")
     assert isinstance(done.exception, RequestError)
     assert "no patient 'P99'" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "command", [["analyse", TRIAL], ["multiverse", TRIAL], ["demo"], ["evidence", "page"]]
+)
+def test_a_folder_that_is_not_ours_is_refused_before_any_work(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "theirs.txt").write_text("keep", encoding="utf-8")
+    done = run(*command, "--out", str(tmp_path))
+    assert isinstance(done.exception, RequestError)
+    assert "not written by ahsct" in str(done.exception)
+    assert "importing" not in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.txt"]
+
+
+def test_course_refuses_another_kind_of_picture_before_it_prints(tmp_path: Path) -> None:
+    done = run("course", TRIAL, "P06", "--out", str(tmp_path / "P06.pdf"))
+    assert isinstance(done.exception, RequestError)
+    assert done.output == ""
+
+
+def test_eligibility_of_a_study_without_patients(tmp_path: Path) -> None:
+    for name in ("patients", "visits"):
+        head = (Path(TRIAL) / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
+        (tmp_path / f"{name}.csv").write_text(f"{head}\n", encoding="utf-8")
+    done = run("eligibility", str(tmp_path))
+    assert isinstance(done.exception, RequestError)
+    assert "no patient" in str(done.exception)
+
+
+def test_an_examination_without_grades_says_what_was_not_checked(tmp_path: Path) -> None:
+    file = tmp_path / "exams.csv"
+    file.write_text("patient_id,visit_day,ambulation,edss\na,0,0,2.0\n", encoding="utf-8")
+    done = run("edss", "check", str(file), "--ambulation-coding", "0-16")
+    assert "not checked, for there is no such column: fs_visual, fs_brainstem" in done.output
+    assert "1 examination, 0 errors, 0 warnings" in done.output

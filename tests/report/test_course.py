@@ -1,6 +1,7 @@
 """The course as picture and as text says what the tables say."""
 
 import re
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,12 @@ def test_a_patient_without_a_change_is_drawn() -> None:
     assert "0 events and 0 rejected changes" in draw_course(quiet).alt
     assert "No visit differs from the baseline by the threshold." in course_text(quiet)
     assert "Relapses: none recorded." in course_text(quiet)
+
+
+def test_the_picture_on_its_own_explains_its_lines(tmp_path: Path) -> None:
+    drawing = plot_course(load_example("atkins2016"), "P06", out=tmp_path / "P06.svg")
+    svg = (tmp_path / "P06.svg").read_text(encoding="utf-8")
+    said = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
+    assert f"{drawing.title}. {drawing.caption}" in said
+    ElementTree.fromstring(svg)
+    assert "Key: o visit" in course_text(derive_course(one_patient(relapses=[]), "a", roving()))

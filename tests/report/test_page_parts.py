@@ -205,6 +205,17 @@ def test_shared_results_give_months_not_days() -> None:
     assert masked["hidden"].to_list() == ["", "", "", "<5"]
 
 
+def test_shared_results_hide_days_that_no_month_can_stand_for() -> None:
+    rows = [
+        row(statistic="median_time", unit="days", estimate=days, n=100, n_events=100)
+        for days in (11.5, 200.0)
+    ]
+    masked = mask_results(from_rows(rows, RESULTS))
+    assert masked["hidden"].to_list() == ["hidden: too short to be rounded to months", ""]
+    assert masked["estimate"][0] is None
+    assert masked["estimate"][1] == pytest.approx(7 * 365.25 / 12, abs=1e-9)  # 200 days are 6.57 months
+
+
 PUBLISHED = {
     "endpoint": "survival", "estimate": "70", "estimate_num": "70.0", "unit": "percent", "reproduced": "asserted",
     "our_endpoint": "toxicity", "our_which": "estimate", "our_scale": "100", "our_decimals": "0",

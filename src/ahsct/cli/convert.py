@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ahsct.cli.study import count_of
 from ahsct.errors import RequestError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _n_formulas(frame: pl.DataFrame) -> int:
 
 def convert(
     source: Annotated[
-        str | None, typer.Argument(help="A folder, a file, duckdb:FILE or postgresql://…")
+        str | None, typer.Argument(metavar="SOURCE", help="A folder, a file, duckdb:FILE or postgresql://…")
     ] = None,
     kind: Annotated[
         str | None, typer.Option("--as", help="What the source is: a shipped mapping's id, or spreadsheet.")
@@ -57,6 +58,11 @@ def convert(
         raise RequestError("convert needs SOURCE, --out FOLDER and --as KIND or --mapping FILE (or --list).")
     if log is not None and log.exists() and not force:
         raise RequestError(f"{log} exists. Name another file, or give --force to replace it.")
+    if mapping is None and kind in ("auto", "csv", "parquet", "duckdb") and not source.startswith("postgres"):
+        raise RequestError(
+            f"--as {kind} means tables of ours, which need no conversion: `ahsct check` and `analyse` read them as they are. "
+            "For another source name its kind (`ahsct convert --list`), or give --mapping FILE."
+        )
     from ahsct.files import new_file
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import Study, find_problems, read_study, write_study
@@ -87,4 +93,6 @@ def convert(
         )
     problems = find_problems(read_study(written))
     n_errors = problems["severity"].to_list().count("error")
-    typer.echo(f"{written}: the check finds {n_errors} errors, {problems.height - n_errors} warnings")
+    typer.echo(
+        f"{written}: the check finds {count_of(n_errors, 'error')}, {count_of(problems.height - n_errors, 'warning')}"
+    )

@@ -24,9 +24,14 @@ def course(
     force: FORCE = False,
 ) -> None:
     """Show one patient's course: visits, baselines, relapses, and every change with its windows."""
+    from ahsct.files import require_free_file
     from ahsct.report.course import course_of, course_text, plot_course
     from ahsct.tables import check, read_study
 
+    if out is not None:
+        if out.suffix.lower() != ".svg":
+            raise RequestError(f"{out} should end in .svg; that is what is written.")
+        require_free_file(out, force=force)
     study = check(read_study(source), set_aside=True)
     if patient in (gone := study.set_aside).get_column("patient_id").to_list():
         rules = gone.filter(gone["patient_id"] == patient)["rules"].item()

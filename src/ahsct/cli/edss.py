@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ahsct.cli.study import count_of
 from ahsct.errors import SourceError, TableError
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="EDSS from the examination: score it, check it.", no_args_is_help=True)
 
-FILE = Annotated[Path, typer.Argument(help="Examinations, one per row: a CSV or Parquet file.")]
+FILE = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Examinations, one per row: a CSV or Parquet file.")
+]
 CODING = Annotated[
     str, typer.Option("--ambulation-coding", help="How `ambulation` is coded: 0-16 or 0-13. No default.")
 ]
@@ -51,7 +54,7 @@ def score(
         "why_not_scored", maintain_order=True
     ):
         typer.echo(f"  {rows.height} not scored: {reason}")
-    typer.echo(f"{scored.height} examinations" + (f"; all in {out}" if out else ""))
+    typer.echo(count_of(scored.height, "examination") + (f"; all in {out}" if out else ""))
 
 
 @app.command()
@@ -65,6 +68,7 @@ def check(
 ) -> None:
     """Find examinations that contradict themselves, and courses that move without a reason."""
     from ahsct.edss import find_inconsistencies
+    from ahsct.edss.grades import SYSTEMS
     from ahsct.files import new_file
     from ahsct.report.csv_safe import write_safe_csv
 
@@ -83,10 +87,12 @@ def check(
     ):
         first = rows.sort("row").row(0, named=True)
         typer.echo(f"  {severity} {finding}: {rows.height}, first row {first['row']}. {first['message']}")
+    if absent := [name for name in (*SYSTEMS, "ambulation", "edss") if name not in examinations.columns]:
+        typer.echo(f"  not checked, for there is no such column: {', '.join(absent)}")
     n_errors = found["severity"].to_list().count("error")
     typer.echo(
-        f"{examinations.height} examinations, {n_errors} errors, {found.height - n_errors} warnings"
-        + (f"; all in {out}" if out else "")
+        f"{count_of(examinations.height, 'examination')}, {count_of(n_errors, 'error')}, "
+        f"{count_of(found.height - n_errors, 'warning')}" + (f"; all in {out}" if out else "")
     )
     if n_errors:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ahsct.cli.study import count_of
+
 if TYPE_CHECKING:
     from ahsct.evidence import Answer, Evidence, Settings
 
@@ -124,7 +126,7 @@ def check(own: OWN = None) -> None:
     n_errors = problems["severity"].to_list().count("error")
     typer.echo(
         f"{evidence.studies.height} studies, {evidence.results.height} numbers, {evidence.overlaps.height} overlaps: "
-        f"{n_errors} errors, {problems.height - n_errors} warnings"
+        f"{count_of(n_errors, 'error')}, {count_of(problems.height - n_errors, 'warning')}"
     )
     if n_errors:
         raise typer.Exit(1)
@@ -165,7 +167,10 @@ def pool(
 ) -> None:
     """Answer one question from the studies that share no patient."""
     from ahsct.evidence import answer, read_results
+    from ahsct.files import require_free_folder
 
+    if out is not None:
+        require_free_folder(out, force=force)
     settings = _settings(method, tau2, test, prediction, release)
     placed = None if results is None else read_results(results)
     typer.echo("choosing the studies and pooling", err=True)
@@ -190,8 +195,10 @@ def page(
     force: FORCE = False,
 ) -> None:
     """Write the living page: all questions, and every number to sort and filter."""
+    from ahsct.files import require_free_folder
     from ahsct.report.evidence_page import write_evidence_page
 
+    require_free_folder(out, force=force)
     settings = _settings(method, tau2, test, prediction, release)
     typer.echo("answering the questions and drawing their figures", err=True)
     folder = write_evidence_page(_read(own), out, settings=settings, rule=rule, force=force)

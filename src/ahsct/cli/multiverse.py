@@ -37,6 +37,10 @@ def multiverse(
     force: FORCE = False,
 ) -> None:
     """Ask one question of a study under every definition of a grid."""
+    if out is not None:
+        from ahsct.files import require_free_folder
+
+        require_free_folder(out, force=force)
     say("importing")
     from ahsct.definitions import load_grid
     from ahsct.multiverses import derive_multiverse
@@ -70,7 +74,7 @@ def _lines(found: Multiverse) -> list[str]:
         lines.append(f"{table.caption}:")
         for row in table.rows:
             cells = [
-                f"{column.lower()} {text}"
+                f"{column.lower()} {text}" if len(row) > 2 else text
                 for column, text in zip(table.columns[1:], row[1:], strict=True)
                 if text
             ]

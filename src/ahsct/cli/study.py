@@ -43,6 +43,9 @@ def demo(
     force: FORCE = False,
 ) -> None:
     """Analyse the 2016 trial (patients reconstructed from published totals) and write its report."""
+    from ahsct.files import require_free_folder
+
+    require_free_folder(out, force=force)
     say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.report import write_report
@@ -79,12 +82,15 @@ def check(
         with new_file(out, force=force) as path:
             write_safe_csv(problems, path)
     rows = sum(frame.height for frame in study.tables.values())
-    typer.echo(f"{study.study_id}: {len(study.tables)} tables, {rows:,} rows, data kind {study.data_kind}")
+    typer.echo(
+        f"{study.study_id}: {count_of(len(study.tables), 'table')}, {count_of(rows, 'row')}, data kind {study.data_kind}"
+    )
     for line in _by_rule(problems):
         typer.echo(line)
     n_errors = problems["severity"].to_list().count("error")
     typer.echo(
-        f"{n_errors} errors, {problems.height - n_errors} warnings" + (f"; all in {out}" if out else "")
+        f"{count_of(n_errors, 'error')}, {count_of(problems.height - n_errors, 'warning')}"
+        + (f"; all in {out}" if out else "")
     )
     if n_errors:
         raise typer.Exit(1)
@@ -121,6 +127,11 @@ def analyse(
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
         )
+    from ahsct.files import require_free_folder
+
+    for place in (out, adam):
+        if place is not None:
+            require_free_folder(place, force=force)
     say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.definitions import load_definition
@@ -161,6 +172,8 @@ def analyse(
     _headline(analysis, share=share)
     if out is not None:
         typer.echo(f"Report: {folder / 'index.html'}")
+    if adam is not None:
+        typer.echo(f"ADaM: {adam}")
 
 
 def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
@@ -201,6 +214,7 @@ def _headline(analysis: Analysis, *, share: bool) -> None:
     import polars as pl
 
     from ahsct.report.share import count_text, mask_results
+    from ahsct.report.words import incidence_words
 
     study, definition, results = analysis.study, analysis.definition, analysis.estimates.results
     results = mask_results(results) if share else results.with_columns(pl.lit("").alias("hidden"))
@@ -222,7 +236,7 @@ def _headline(analysis: Analysis, *, share: bool) -> None:
         typer.echo(f"Patients set aside for errors: {count_text(study.set_aside.height, share=share)}.")
     for row in rows.iter_rows(named=True):
         typer.echo(
-            f"  {row['arm']}, {row['estimand']}{', ' + row['term'] if row['term'] else ''}: {_estimate(row)}"
+            f"  {row['arm']}, {row['estimand']}{', ' + incidence_words(row['term'], definition) if row['term'] else ''}: {_estimate(row)}"
         )
     for line in _without_estimate(analysis, rows, share=share):
         typer.echo(line)
@@ -233,7 +247,7 @@ def _estimate(row: dict[str, object]) -> str:
     if row["hidden"]:
         why = "hidden: a count under 5" if row["hidden"] == "<5" else row["hidden"]
         return f"{why} ({row['method']})"
-    counts = f"n = {row['n']}, {row['n_events']} events"
+    counts = f"n = {row['n']}, {count_of(int(str(row['n_events'])), 'event')}"
     if row["n_not_evaluable"]:
         counts += f", {row['n_not_evaluable']} more not evaluable"
     return f"{_with_interval(row)} ({counts}; {row['method']})"
@@ -280,6 +294,11 @@ def _by_rule(problems: pl.DataFrame) -> list[str]:
         f"{'' if r['row'] is None else ', first row ' + str(r['row'])}. {r['message']}"
         for r in rules.sort("severity", "table", "rule").iter_rows(named=True)
     ]
+
+
+def count_of(n: int, thing: str) -> str:
+    """Return "1 error", "2 errors", "1,200 rows"."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
 
 
 def say(step: str) -> None:

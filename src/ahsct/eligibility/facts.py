@@ -58,6 +58,8 @@ def derive_facts(study: Study, rules: RuleSet, *, at: At = "mobilisation_start")
         Where the study lacks a table, or a patient's event has no day, the count is unknown, never 0; a
         fact that no table can hold (`accepts_risk`) is unknown.
     """
+    if study.table("patients").is_empty():
+        raise RequestError(f"{study.study_id} has no patient; eligibility needs at least one.")
     context = _Context(study, rules, at)
     columns = [context.fact(key).alias(key) for key in facts_needed([rules])]
     return context.people.select("patient_id").with_columns(columns)

@@ -113,11 +113,11 @@ def _within_sheet(evidence: Evidence, within: list[Entry]) -> Sheet:
     ):
         value = "" if row["estimate"] is None else f"{row['estimate']:g} {row['unit'] or ''}".strip()
         against = f" against {row['comparator_estimate']}" if row["comparator_estimate"] else ""
-        p = f"; p {'' if row['p_value'].startswith('<') else '= '}{row['p_value']}" if row["p_value"] else ""
+        p = f"p {'' if row['p_value'].startswith('<') else '= '}{row['p_value']}" if row["p_value"] else ""
         rows.append(
             (
                 f"{evidence.study(row['study_id'])['citation']}, {row['subgroup']}: {row['endpoint']}",
-                f"{value}{against}{p}",
+                "; ".join(part for part in (f"{value}{against}", p) if part),
                 "shown",
             )
         )

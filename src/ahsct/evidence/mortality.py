@@ -57,7 +57,7 @@ def mortality(evidence: Evidence, settings: Settings, *, rule: str = "recorded")
         f"and the average series {with_limits(average.estimate, low, high, decimals=2)}, because a few small series lost many.",
         f"A new centre cannot be promised either number: the risk in a new series may lie anywhere from "
         f"{percent(overall.prediction[0], 2)} to {percent(overall.prediction[1], 1)}, and in these reports regimen, era, centre "
-        "and type of MS change together, so that no column below is an effect of its own."
+        "and type of MS change together, so that no line below is an effect of its own."
         if overall.prediction
         else "The series are too few to say what a new one would see.",
     )

@@ -184,10 +184,10 @@ def new_study(evidence: Evidence, settings: Settings, results: pl.DataFrame | No
     return Answer(
         number=7, title="Where does a new study stand?", question="Is a new study like those before it?",
         sentences=(
-            f"{_title(first)}: {first.label}{kind} has {with_limits(first.estimate, first.lower, first.upper)}; the others "
+            f"{_title(first)}: {first.label}{kind}: {with_limits(first.estimate, first.lower, first.upper)}; the others "
             f"without overlap give {_pooled(rest)}, and a new one is expected within {_predicted(rest)}."
             if rest.prediction is not None
-            else f"{_title(first)}: {first.label}{kind} has {with_limits(first.estimate, first.lower, first.upper)}; the others cannot be pooled.",
+            else f"{_title(first)}: {first.label}{kind}: {with_limits(first.estimate, first.lower, first.upper)}; the others cannot be pooled.",
             f"{verdict} To lie within a prediction interval is weak praise when it is wide, and patients, definitions and follow-up differ as much as treatments do.",
         ),
         panels=tuple(panels), scatters=(),

@@ -20,7 +20,15 @@ from ahsct.evidence.entries import Entry
 from ahsct.evidence.glmm import binomial_normal
 from ahsct.evidence.heterogeneity import tau2_interval
 from ahsct.evidence.overlap import Selection, require_no_overlap, select
-from ahsct.evidence.random_effects import Fit, fit_random_effects, prediction_interval, quantile
+from ahsct.evidence.random_effects import (
+    PREDICTION,
+    TAU2,
+    TESTS,
+    Fit,
+    fit_random_effects,
+    prediction_interval,
+    quantile,
+)
 
 MEASURES = ("proportion", "survival", "ratio")
 PROPORTION_METHODS = ("glmm", "beta-binomial", "logit", "arcsine", "freeman-tukey")
@@ -54,12 +62,17 @@ class Settings:
     release: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse an unknown method; the others are refused where they are used."""
-        if self.method not in PROPORTION_METHODS:
-            raise RequestError(
-                f"No method {self.method!r}; known are {', '.join(PROPORTION_METHODS)}."
-                f"{did_you_mean(self.method, PROPORTION_METHODS)}"
-            )
+        """Refuse what is not known, before anything is pooled."""
+        for what, given, known in (
+            ("method", self.method, PROPORTION_METHODS),
+            ("method of tau2", self.tau2, TAU2),
+            ("test", self.test, TESTS),
+            ("prediction interval", self.prediction, PREDICTION),
+        ):
+            if given not in known:
+                raise RequestError(
+                    f"No {what} {given!r}; known are {', '.join(known)}.{did_you_mean(given, known)}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

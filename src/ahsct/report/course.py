@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import escape
 from pathlib import Path
 from textwrap import wrap
 
@@ -16,11 +18,17 @@ from ahsct.report.course_words import change_words, day_words, score
 from ahsct.report.figures import Drawing
 from ahsct.report.figures.course import draw_course
 from ahsct.report.figures.time_axis import TIME_ZERO
-from ahsct.report.figures.wording import spoken
+from ahsct.report.figures.wording import spoken, wrapped
+from ahsct.report.style import FACES, SOFT
 from ahsct.tables import Study, check
 
 _WIDE = 78
 _MOST_LEVELS = 21
+_VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_KEY = (
+    "Key: o visit; W, I onset of a worsening, an improvement; w, i one that was rejected; C visit that confirms; "
+    "- baseline of worsening. Below the line: 0 time zero, R relapse, r days on which an onset is relapse-associated."
+)
 _INVENTED = "The patients are reconstructed from published totals: invented courses, not real people."
 
 
@@ -88,15 +96,31 @@ def standalone(drawing: Drawing) -> str:
     head, _, rest = drawing.svg.partition(">")
     if "xmlns=" not in head:
         head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head} style="background: white">{rest}'
+    words, rest = (
+        _below(f"{drawing.title}. {drawing.caption}", head),
+        rest.removesuffix("</svg>\n").removesuffix("</svg>"),
+    )
+    head = _VIEW.sub(
+        lambda found: f'viewBox="0 0 {found[1]} {float(found[2]) + 12 * len(words) + 8:g}"', head
+    )
+    caption = "".join(f"{line}\n" for line in words)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head} style="background: white">{rest}{caption}</svg>\n'
+
+
+def _below(caption: str, head: str) -> list[str]:
+    """Return the lines of a caption as SVG text below the drawing: a file on its own has no page to explain it."""
+    found = _VIEW.search(head)
+    if found is None:
+        return []
+    top = float(found[2])
+    return [
+        f'<text x="8" y="{top + 12 * (place + 1):g}" font-family="{escape(FACES)}" font-size="8.5" fill="{SOFT}">{escape(line, quote=False)}</text>'
+        for place, line in enumerate(wrapped(caption, float(found[1]) - 16, 8.5))
+    ]
 
 
 def course_text(course: Course) -> str:
-    """Return the course as plain text: a chart, the visits with what they were compared with, and every change.
-
-    Chart: `o` visit, `W`/`I` onset of a worsening or improvement, `w`/`i` one that was rejected, `C` visit that
-    confirms, `-` baseline of worsening; below, `R` relapses and `r` days on which an onset is relapse-associated.
-    """
+    """Return the course as plain text: a chart with its key, the visits with what they were compared with, every change."""
     measure = spoken(course.rule.column)
     lines = [
         f"{course.patient_id} of {course.study_id}: {measure}, definition {course.definition.id}",
@@ -110,6 +134,8 @@ def course_text(course: Course) -> str:
         ),
         "",
         *_chart(course),
+        "",
+        *_wrapped(_KEY, indent=5),
         "",
         *_visit_lines(course, measure),
         "",

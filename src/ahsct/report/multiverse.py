@@ -182,7 +182,7 @@ def _shares_table(id: str, about: str, rows: pl.DataFrame, grid: Grid) -> Table 
     notes = rows["note"].drop_nulls().unique().to_list()
     if notes:
         return text_table(
-            id, f"What makes the spread{about}", ("Choice", "Why not"), [("all", f"not divided: {notes[0]}")]
+            id, f"What makes the spread{about}", ("Choice", "Share"), [("all", f"not divided: {notes[0]}")]
         )
     printed = [
         (

@@ -19,6 +19,7 @@ from ahsct.vocabulary import RESULTS
 SMALL = "<5"
 _MONTHS_PER_YEAR = 12
 _DAYS_PER_MONTH = 365.25 / 12
+_SHORT_DAYS = 6 * _DAYS_PER_MONTH  # below, rounding to a month may move the number by more than a twelfth
 _COUNTS = ("n", "n_events", "n_at_risk", "n_censored", "n_not_evaluable")
 _NUMBERS = ("estimate", "std_error", "lower", "upper", "df", "p_value", "person_years", "mc_error")
 _SMALL_NUMBER = re.compile(r"\b[1-4]\b")
@@ -49,7 +50,8 @@ def without_small_counts(text: str, *, share: bool) -> str:
 def mask_results(results: pl.DataFrame) -> pl.DataFrame:
     """Return RESULTS with one more column, `hidden` (why, or ""), its numbers missing there.
 
-    Durations are rounded to whole months, dates to the month.
+    Durations are rounded to whole months, dates to the month; days that make up less than half a year are hidden,
+    because a month would be another number (engraftment after 11 days would be "0 days").
     """
     rows = [dict(row) for row in results.iter_rows(named=True)]
     reasons = [_why_hidden(row, _all_infused(rows, row["arm"])) for row in rows]
@@ -116,6 +118,8 @@ def _why_hidden(row: Mapping[str, Any], n_infused: int | None) -> str:
         return "hidden: the complement is under 5"
     if n_infused is not None and is_small(abs(n_infused - n)):
         return "hidden: it would tell a count under 5 by difference"
+    if row["unit"] == "days" and row["estimate"] is not None and row["estimate"] < _SHORT_DAYS:
+        return "hidden: too short to be rounded to months"
     return ""
 
 

@@ -88,8 +88,9 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
         ) from error
     if path.is_dir():
         raise SourceError(f"{path} is a folder; kind 'duckdb' needs a DuckDB file.")
+    suffix = path.suffix if path.suffix.lower() in (".csv", ".parquet") else ".csv"
     raise SourceError(
-        f"{path} is a single file and no DuckDB file. A study is a folder with {path.suffix or '.csv'} files named "
+        f"{path} is a single file and no DuckDB file. A study is a folder with {suffix} files named "
         "after their tables (patients, visits …); give the folder."
     )
 

@@ -13,7 +13,7 @@ from ahsct.report.figures.rows import largest, result_rows, smallest, topic
 from ahsct.report.figures.sample import evenly, sample_sentence
 from ahsct.report.figures.ticks import mark_x, mark_y
 from ahsct.report.figures.time_axis import TIME_ZERO, breaks
-from ahsct.report.figures.wording import limits_of, plural, spoken, wrapped
+from ahsct.report.figures.wording import NO_BREAK, limits_of, plural, spoken, wrapped
 from ahsct.report.figures.words import write
 from ahsct.report.style import BLUE, GREY, PALE, SMALL, SOFT, WIDTH
 from ahsct.vocabulary import DAYS_PER_YEAR
@@ -28,6 +28,11 @@ class _Band(NamedTuple):
     words: str
 
 
+_NORMS = {
+    "healthy_siena_2018": "Healthy, SIENA, 2018",
+    "healthy_cross_sectional_2017": "Healthy, cross-sectional, 2017",
+    "de_stefano_2016": "De Stefano, 2016",
+}
 _LEFT, _RIGHT, _PLOT, _MOST = 50.0, 14.0, 210.0, 60
 
 
@@ -100,7 +105,9 @@ def draw_brain_volume(
             title=f"Brain volume from {TIME_ZERO[time_zero]}",
             alt=" ".join(sentences)
             + "".join(
-                f" Norm {spoken(name)} ({band.words}): {band.low:.2f} to {band.high:.2f} % a year."
+                f" Norm {_norm_name(name)} ({band.words}): {band.low:.2f} to {band.high:.2f} % a year.".replace(
+                    " -", " −"
+                )
                 for name, band in bands.items()
             ),
             caption="Grey: each patient's change since the baseline scan; blue: fitted line"
@@ -133,10 +140,22 @@ def _fit(results: pl.DataFrame | None, break_years: float) -> dict[str, Any]:
     if not early or not late or early[0]["estimate"] is None or late[0]["estimate"] is None:
         return {}
     words = [
-        f"Change by year {break_years:g}: {early[0]['estimate']:.2f} % ({limits_of(early[0])}).",
-        f"Then {late[0]['estimate']:.2f} % a year ({limits_of(late[0])}).",
+        f"Change by year {break_years:g}: {_signed(early[0])}{NO_BREAK}% ({_limits(early[0])}).",
+        f"Then {_signed(late[0])}{NO_BREAK}% a year ({_limits(late[0])}).",
     ]
     return {"early": early[0], "late": late[0], "words": words}
+
+
+def _signed(row: Mapping[str, Any]) -> str:
+    return f"{row['estimate']:.2f}".replace("-", "−")
+
+
+def _limits(row: Mapping[str, Any]) -> str:
+    return limits_of(row).replace("-", "−")
+
+
+def _norm_name(name: str) -> str:
+    return _NORMS.get(name, spoken(name))
 
 
 def _ages(patient_values: pl.DataFrame, drawn: pl.DataFrame) -> tuple[float, float] | None:
@@ -197,14 +216,14 @@ def _norms(figure: Any, late: dict[str, Any], bands: dict[str, _Band], *, top: f
     plot.plot([lower, upper], [0.2, 0.2], color=BLUE, linewidth=2)
     plot.plot(late["estimate"], 0.2, marker="o", color=BLUE, markersize=6)
     ends = [lower, upper, 0.0]
-    words = [f"these patients: {late['estimate']:.2f} ({limits_of(late)})"]
+    words = [f"these patients: {_signed(late)} ({_limits(late)})"]
     for i, (name, band) in enumerate(bands.items(), start=1):
         plot.plot([band.low, band.high], [i + 0.2] * 2, color=SOFT, linewidth=6, solid_capstyle="butt")
         plot.plot(
             [band.low, band.high], [i + 0.2] * 2, marker="|", color=SOFT, linestyle="none", markersize=9
         )
         ends += [band.low, band.high]
-        words.append(f"{spoken(name)}, {band.words}")
+        words.append(f"{_norm_name(name)}, {band.words}")
     spread = max(ends) - min(ends)
     for i, word in enumerate(words):
         write(plot, min(ends) - 0.05 * spread, i - 0.24, word)

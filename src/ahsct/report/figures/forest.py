@@ -147,7 +147,7 @@ def _axis(
     n = max(1, round(2 * (high - low)))
     step = 0.5 if n <= 6 else 1.0
     ticks = [
-        (low + step * i, f"{low + step * i:g}".replace("-", "−"))
+        (high - step * i, f"{high - step * i:g}".replace("-", "−"))
         for i in range(int((high - low) / step + 1e-9) + 1)
     ]
     return low, high, ticks, lambda value: (value - low) / (high - low)
@@ -170,9 +170,7 @@ def _words(line: Line, unit: str) -> str:
     if line.conf_level is not None and abs(line.conf_level - 0.95) > 1e-9 and limits:
         value += f", a {100 * line.conf_level:g}{NO_BREAK}% interval"
     parts = [
-        f"{line.label}: {value}".replace("-", "−")
-        if unit.startswith("percent ")
-        else f"{line.label}: {value}",
+        f"{line.label}: {value.replace('-', '−')}",  # the value alone: names keep their hyphens
         line.counts,
         _ENDS.get(line.role, ""),
     ]

@@ -13,13 +13,13 @@ from ahsct.report.figures.rows import result_rows, topic
 from ahsct.report.figures.ticks import mark_y
 from ahsct.report.figures.wording import limits_of, percent, short
 from ahsct.report.figures.words import write
-from ahsct.report.style import SEVERITIES, SOFT, WIDTH
+from ahsct.report.style import SEVERITIES, SMALL, SOFT, WIDTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHADES = ("#F2F2F2", "#FEE0B6", "#FDB863", "#E08214", "#B35806", "#4D2200", "white")
-_ROW, _LEFT = 22.0, 104.0
+_ROW, _LEFT, _COLUMN = 22.0, 104.0, 44.0
 
 
 def draw_worst_severity(
@@ -105,14 +105,19 @@ def draw_toxicity(patient_values: pl.DataFrame, *, data_kind: str = "observed") 
     for organ, severity in rows.select("term", "value").iter_rows():
         if severity in severity_place:
             grid[place[organ], severity_place[severity]] += 1
-    left, top = 172.0, 66.0
+    top = 66.0
+    # the whole name where it fits beside the columns and the turned words above them
+    letters = min(
+        max(len(organ) for organ in organs), int((WIDTH - len(used) * _COLUMN - 40) / (0.58 * SMALL))
+    )
+    left = max(172.0, 0.58 * SMALL * letters + 10)
     with canvas(top + len(organs) * _ROW + 8) as figure:
-        plot = axes(figure, left=left, top=top, width=len(used) * 44.0, height=len(organs) * _ROW)
+        plot = axes(figure, left=left, top=top, width=len(used) * _COLUMN, height=len(organs) * _ROW)
         _grid(plot, grid)
         mark_y(
             plot,
             [i + 0.5 for i in range(len(organs))],
-            [short(organ.capitalize(), 27) for organ in organs],
+            [short(organ.capitalize(), max(letters, 27)) for organ in organs],
             is_ticked=False,
         )
         for i, severity in enumerate(used):

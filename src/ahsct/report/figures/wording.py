@@ -68,8 +68,13 @@ def spoken(name: str) -> str:
     --------
     >>> spoken("edss_worsening"), spoken("mri_activity")
     ('EDSS worsening', 'MRI activity')
+    >>> spoken("activity_free_survival"), spoken("treatment_related_mortality")
+    ('activity-free survival', 'treatment-related mortality')
     """
-    words = name.replace("_", " ").split(" ")
+    hyphened = name.replace("_free_survival", "-free_survival").replace(
+        "treatment_related", "treatment-related"
+    )
+    words = hyphened.replace("_", " ").split(" ")
     return " ".join(
         word.upper() if word in {"edss", "mri", "dmt", "pira", "raw", "sdmt"} else word for word in words
     )
@@ -81,8 +86,14 @@ def short(name: str, most: int = 9) -> str:
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:
-    """Return the lines of a text that fit a width [pt] at a type size; DejaVu Sans is 0.58 em wide."""
-    return textwrap.wrap(text, max(8, int(width / (0.58 * size)))) or [""]
+    """Return the lines of a text that fit a width [pt] at a type size; DejaVu Sans is 0.58 em wide.
+
+    Examples
+    --------
+    >>> wrapped("Kaplan-Meier, log-log", width=80, size=10)
+    ['Kaplan-Meier,', 'log-log']
+    """
+    return textwrap.wrap(text, max(8, int(width / (0.58 * size))), break_on_hyphens=False) or [""]
 
 
 def listed(items: Sequence[str], most: int = 30) -> str:
