@@ -259,6 +259,28 @@ def test_hct_ci_by_hand() -> None:
         hct_ci(pl.DataFrame({"patient_id": ["a"], "diabetis": [True]}))
 
 
+def test_hct_ci_on_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "comorbidities.csv"
+    names = hct_ci_items()["item"].to_list()
+    known = ["true" if name == "diabetes" else "false" for name in names]
+    file.write_text(
+        f"patient_id,age_years,{','.join(names)}\na,41,{','.join(known)}\nb,30,{','.join(['', *known[1:]])}\n",
+        encoding="utf-8",
+    )
+    done = CliRunner().invoke(
+        app, ["hct-ci", str(file), "--version", "hct_ci_age", "--out", str(tmp_path / "scores.csv")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "score 1 to 2 (items missing): 1" in done.output  # b: diabetes, and perhaps arrhythmia
+    assert "score 2: 1" in done.output  # a: diabetes, and a point for the age
+    assert "does not apply to autologous transplantation in MS" in " ".join(done.output.split())
+    assert pl.read_csv(tmp_path / "scores.csv")["score"].to_list() == [2, None]
+    assert "recalled, unverified" in CliRunner().invoke(app, ["hct-ci", "--items"]).output
+    file.write_text("patient_id,diabetes\na,perhaps\n", encoding="utf-8")
+    with pytest.raises(TableError, match="`diabetes` must be true or false or empty; 1 of 1 rows are not"):
+        CliRunner().invoke(app, ["hct-ci", str(file)], catch_exceptions=False)
+
+
 def test_the_command_line(tmp_path: Path) -> None:
     file = tmp_path / "patient.toml"
     file.write_text('ms_course = "RRMS"\nage_years = 50\nedss = 6.0\n', encoding="utf-8")

@@ -70,6 +70,52 @@ def eligibility(
     typer.echo(_NOTE)
 
 
+def hct_ci(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV: patient_id, age_years, and a column of true or false per item (--items)."),
+    ] = Path(),
+    version: Annotated[
+        str, typer.Option("--version", help="hct_ci, or hct_ci_age (a point from 40 years).")
+    ] = "hct_ci",
+    items: Annotated[
+        bool, typer.Option("--items", help="List the items, their points and definitions.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write all scores into this CSV file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Score the comorbidity index of transplantation, as a range where items are missing."""
+    import polars as pl
+
+    from ahsct.eligibility.hct_ci import WARNING, hct_ci_items, typed_flags
+    from ahsct.eligibility.hct_ci import hct_ci as score
+    from ahsct.files import new_file
+    from ahsct.report.csv_safe import write_safe_csv
+
+    if items:
+        for item, points, definition, seen in hct_ci_items().iter_rows():
+            mark = " [recalled, unverified]" if seen == "recalled" else ""
+            typer.echo(f"{points}  {item:28} {definition}{mark}")
+        return
+    if not file.is_file():
+        raise SourceError(
+            f"There is no file {file.name or 'given'}. Give a CSV of comorbidities, or --items."
+        )
+    try:
+        frame = pl.read_csv(file, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError):
+        raise SourceError(f"{file.name} cannot be read as CSV.") from None
+    scored = score(typed_flags(frame, name=file.name), version=version)  # type: ignore[arg-type]
+    if out is not None:
+        with new_file(out, force=force) as path:
+            write_safe_csv(scored, path)
+    counts = scored.group_by("score_min", "score_max").len().sort("score_min", "score_max")
+    for low, high, n in counts.iter_rows():
+        typer.echo(f"  {f'score {low}' if low == high else f'score {low} to {high} (items missing)'}: {n}")
+    typer.echo(f"{scored.height} patients, {version}" + (f"; all in {out}" if out else ""))
+    typer.echo(WARNING)
+
+
 def _facts(file: Path | None) -> pl.DataFrame | None:
     import polars as pl
 

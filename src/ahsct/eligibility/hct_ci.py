@@ -119,3 +119,33 @@ def hct_ci(frame: pl.DataFrame, *, version: Version = "hct_ci") -> pl.DataFrame:
         .with_columns(pl.when(pl.col("missing").list.len() == 0).then("score_min").alias("score"))
         .select("patient_id", "version", "score", "score_min", "score_max", "missing", "items", "warning")
     )
+
+
+def typed_flags(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
+    """Return a table of comorbidities read as text with its types: flags, and the age as a number.
+
+    Raises
+    ------
+    TableError
+        A flag is neither true, false nor empty, or an age is no number: column and first row are named.
+    """
+    columns = []
+    for column in frame:
+        text = column.str.strip_chars().replace("", None)
+        if column.name == "patient_id":
+            columns.append(column)
+            continue
+        if column.name == "age_years":
+            value = text.cast(pl.Float64, strict=False)
+        else:
+            words = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+            value = text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+        is_wrong = value.is_null() & text.is_not_null()
+        if is_wrong.any():
+            kind = "a number" if column.name == "age_years" else "true or false"
+            raise TableError(
+                f"{name}: `{column.name}` must be {kind} or empty; {is_wrong.sum()} of {frame.height} rows are not, "
+                f"the first is row {(is_wrong.arg_max() or 0) + 1}."
+            )
+        columns.append(value)
+    return pl.DataFrame(columns)
