@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 from scipy.stats import chi2
 
+from ahsct.estimates._cox_likelihood import partial_likelihood
+from ahsct.estimates._risk_sets import risk_sets
 from ahsct.estimates.accelerated_failure import DISTRIBUTIONS, accelerated_failure
 from ahsct.estimates.interval_regression import interval_regression
 from ahsct.estimates.mixed_model import linear_mixed_model
@@ -101,3 +103,22 @@ def test_profile_limit_where_it_needs_a_wide_spread_of_the_studies() -> None:
     for limit in (fit.lower[0], fit.upper[0]):
         best = max(loglik(limit, tau) for tau in np.linspace(0, 20, 401))
         assert 2 * (fit.log_likelihood - best) == pytest.approx(chi2.ppf(0.95, 1), abs=0.03)
+
+
+def test_strata_far_apart_in_risk_cost_no_digits() -> None:
+    # a stratum of hazards exp(-50) after one of hazards 1: together they give the sum of what each gives alone
+    rng = np.random.default_rng(1)
+    time, is_event = rng.permutation(24) + 1.0, rng.random(24) < 0.7
+    stratum = np.repeat([0, 1], 12)
+    far = np.repeat([0.0, -50.0], 12)
+    x = np.column_stack([rng.normal(size=24), far])
+    beta = np.array([0.4, 1.0])
+
+    def parts(rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        sets = risk_sets(time[rows], is_event[rows], stratum=stratum[rows])
+        value, score, information = partial_likelihood(x[rows][sets.order], sets, beta)
+        return value, score[:1], information[:1, :1]
+
+    both, one, other = (parts(rows) for rows in (stratum >= 0, stratum == 0, stratum == 1))
+    for whole, first, second in zip(both, one, other, strict=True):
+        assert whole == pytest.approx(first + second, rel=1e-10)

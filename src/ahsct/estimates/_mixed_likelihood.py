@@ -239,8 +239,8 @@ def _valleys(sums: Sums) -> list[Array]:
     rows, columns = sums.places
     m = int((rows == columns).sum())
     if m > 2:  # the grid would grow too large: all standard deviations alike
-        starts = [size * (rows == columns) for size in np.geomspace(1e-3, 1e3, 13)]
-        return [min(starts, key=lambda start: profile(sums, start)[0])]
+        alike = [size * (rows == columns) for size in np.geomspace(1e-3, 1e3, 13)]
+        return [min(alike, key=lambda start: profile(sums, start)[0])]
     sizes = np.geomspace(1e-3, 1e3, 13 if m == 1 else 7)
     axes = [sizes] * m + [np.array([-0.9, 0.0, 0.9])] * (rows.size - m)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
