@@ -14,6 +14,7 @@ from ahsct.estimates._linear_tests import Precision, kenward_roger
 Array = npt.NDArray[np.float64]
 
 _MOST_STEPS = 200
+_MOST_STARTS = 4
 _ROUNDING = 1e4 * float(np.finfo(float).eps)  # relative size below which a residual is rounding only
 
 
@@ -225,11 +226,42 @@ def derivatives(sums: Sums, theta: Array) -> At:
 
 
 def minimise_deviance(sums: Sums) -> Array:
-    """Return the lower triangle at the smallest deviance: starts on a grid, then damped Newton steps."""
+    """Return the lower triangle at the smallest deviance, which may have several minima, some on the boundary.
+
+    Damped Newton steps from the lowest valleys of a grid.
+    """
+    ends = [_descend(sums, start) for start in _valleys(sums)]
+    return min(ends, key=lambda theta: profile(sums, theta)[0])
+
+
+def _valleys(sums: Sums) -> list[Array]:
+    """Return the few lowest places of a grid of standard deviations and correlations not above their neighbours."""
     rows, columns = sums.places
-    diagonal = (rows == columns).astype(float)
-    starts = [size * diagonal for size in np.geomspace(1e-3, 1e3, 13)]
-    theta = min(starts, key=lambda start: profile(sums, start)[0])
+    m = int((rows == columns).sum())
+    if m > 2:  # the grid would grow too large: all standard deviations alike
+        alike = [size * (rows == columns) for size in np.geomspace(1e-3, 1e3, 13)]
+        return [min(alike, key=lambda start: profile(sums, start)[0])]
+    sizes = np.geomspace(1e-3, 1e3, 13 if m == 1 else 7)
+    axes = [sizes] * m + [np.array([-0.9, 0.0, 0.9])] * (rows.size - m)
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    starts = np.empty(grid.shape)
+    starts[..., rows == columns] = grid[..., :m]
+    if rows.size > m:  # L of correlation r: r and sqrt(1 - r^2) times the second standard deviation
+        r = grid[..., 2]
+        starts[..., 1], starts[..., 2] = r * grid[..., 1], np.sqrt(1 - r**2) * grid[..., 1]
+    heights = np.apply_along_axis(lambda start: profile(sums, start)[0], -1, starts)
+    is_low = np.ones(heights.shape, dtype=bool)
+    for axis in range(heights.ndim):
+        edge = [(1, 1) if k == axis else (0, 0) for k in range(heights.ndim)]
+        around = np.pad(heights, edge, constant_values=np.inf)
+        for side in (0, 2):
+            is_low &= heights <= around.take(np.arange(heights.shape[axis]) + side, axis=axis)
+    order = np.argsort(heights[is_low], kind="stable")[:_MOST_STARTS]
+    return list(starts[is_low][order])
+
+
+def _descend(sums: Sums, theta: Array) -> Array:
+    """Return where damped Newton steps from `theta` end."""
     for _ in range(_MOST_STEPS):
         at = derivatives(sums, theta)
         cross = at.hessian[:-1, -1]
@@ -244,16 +276,20 @@ def minimise_deviance(sums: Sums) -> Array:
         step = step * min(1.0, allowed / longest) if longest > 0 else step
         # a step must lower the deviance in proportion to its slope: theta and its mirror image have the same
         slope = float(at.gradient @ step)
-        while step.any() and profile(sums, theta + step)[0] > at.deviance + 1e-4 * slope + 1e-9:
+        # so near that the deviance itself is rounding: Newton's step is better than any comparison of deviances
+        is_near = bool((values[keep] > 0).all()) and -slope < 1e-7
+        while (
+            not is_near and step.any() and profile(sums, theta + step)[0] > at.deviance + 1e-4 * slope + 1e-9
+        ):
             step, slope = step / 2, slope / 2
             if np.abs(step).max() < 1e-14:
                 break
         theta = theta + step
-        if np.abs(step).max() <= 1e-13 * max(1.0, float(np.abs(theta).max())):
-            way_down = _from_saddle(sums, theta, values, vectors)
-            if way_down is None:
+        if np.abs(step).max() <= (1e-9 if is_near else 1e-13) * max(1.0, float(np.abs(theta).max())):
+            lower_still = _off_the_saddle(sums, theta)
+            if lower_still is None:
                 return np.where(np.abs(theta) < 1e-7, 0.0, theta)
-            theta = way_down
+            theta = lower_still
     if not np.abs(at.gradient).max() <= 1e-4:
         raise TableError(
             f"linear_mixed_model: the likelihood has not reached its maximum after {_MOST_STEPS} steps."
@@ -261,17 +297,22 @@ def minimise_deviance(sums: Sums) -> Array:
     return np.where(np.abs(theta) < 1e-7, 0.0, theta)
 
 
-def _from_saddle(sums: Sums, theta: Array, curvatures: Array, directions: Array) -> Array | None:
-    """Return a lower place where the deviance is flat but curved downwards (a zero on the diagonal), else nothing."""
-    if curvatures[0] >= -1e-8 * float(np.abs(curvatures).max()):
+def _off_the_saddle(sums: Sums, theta: Array) -> Array | None:
+    """Return a lower place where the deviance is curved downwards at `theta`, else None.
+
+    At a standard deviation of 0 the slope is 0 whatever the data, so that a search can end there although the
+    deviance falls on both sides.
+    """
+    theta = np.where(np.abs(theta) < 1e-7, 0.0, theta)
+    at = derivatives(sums, theta)
+    cross = at.hessian[:-1, -1]
+    values, vectors = np.linalg.eigh(at.hessian[:-1, :-1] - np.outer(cross, cross) / at.hessian[-1, -1])
+    if values[0] >= -1e-8 * max(float(np.abs(values).max()), 1e-8):
         return None
-    here, size = profile(sums, theta)[0], max(1.0, float(np.abs(theta).max()))
-    for share in (0.3, 0.03, 0.003, 0.0003):
-        for sign in (1, -1):
-            place = theta + sign * share * size * directions[:, 0]
-            if profile(sums, place)[0] < here - 1e-10:
-                return np.asarray(place, dtype=np.float64)
-    return None
+    sizes = np.geomspace(1e-4, 1e2, 13)
+    around = [theta + sign * size * vectors[:, 0] for size in sizes for sign in (-1.0, 1.0)]
+    best = min(around, key=lambda one: profile(sums, one)[0])
+    return best if profile(sums, best)[0] < at.deviance - 1e-9 else None
 
 
 def kenward_roger_of(sums: Sums, theta: Array) -> Precision:

@@ -111,6 +111,12 @@ def profile_limits(
             if abs(value) > _FARTHEST:
                 value = sign * np.inf
                 break
+        else:
+            if abs(deviance - quantile) > 1e-5 * quantile:
+                raise TableError(
+                    f"{function}: the search for a limit of the profile likelihood has not ended (twice the fall is "
+                    f"{deviance:.4g} at {value:.4g}, wanted is {quantile:.4g})."
+                )
         limits.append(float(value))
     return limits[0], limits[1]
 

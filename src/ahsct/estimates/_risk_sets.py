@@ -41,21 +41,32 @@ class RiskSets:
 
     def at_risk(self, values: Floats) -> Floats:
         """Return, for each event, the sum over its risk set of values given for each sorted row."""
-        sums = _prefix(values)
-        total = sums[self.risk_to] - sums[self.risk_from]
+        # begun anew in each stratum: what a stratum before it adds and loses again would cost digits
+        total = _restarting(values, np.unique(self.risk_from))[self.risk_to - 1]
         if self.entry_order is not None:
             sums = _prefix(values[self.entry_order])
             total -= sums[self.late_to] - sums[self.late_from]
-        sums = _prefix(values[self.row])
-        return total - _columns(self.fraction, values) * (sums[self.tie_to] - sums[self.tie_from])
+        return total - _columns(self.fraction, values) * self._over_ties(values[self.row])
+
+    def _over_ties(self, values: Floats) -> Floats:
+        """Return, for each event, the sum over its block of ties."""
+        starts, block = np.unique(self.tie_from, return_inverse=True)
+        sums = np.add.reduceat(values, starts) if starts.size else values
+        return np.asarray(sums[block], dtype=np.float64)
 
     def over_events(self, values: Floats) -> Floats:
         """Return, for each sorted row, the sum of values given for each event over the events it was at risk for."""
         # summed from the first event on, whose hazard is the smallest: no digits are lost without delayed entry
-        sums = _prefix(values[::-1])[::-1]
-        total = sums[self.events_from] - sums[self.events_to]
-        sums = _prefix(_columns(self.fraction, values) * values)
-        total[self.row] -= sums[self.tie_to] - sums[self.tie_from]
+        if self.entry_order is None:  # nor with strata
+            ends = np.unique(values.shape[0] - self.events_to[self.events_from < self.events_to])
+            sums = _restarting(values[::-1], ends)[::-1]
+            some = self.events_from < self.events_to
+            total = np.zeros((some.size, *values.shape[1:]))
+            total[some] = sums[self.events_from[some]]
+        else:
+            sums = _prefix(values[::-1])[::-1]
+            total = sums[self.events_from] - sums[self.events_to]
+        total[self.row] -= self._over_ties(_columns(self.fraction, values) * values)
         return total
 
 
@@ -130,6 +141,14 @@ def risk_sets(
 def _prefix(values: Floats) -> Floats:
     sums = np.zeros((values.shape[0] + 1, *values.shape[1:]))
     np.cumsum(values, axis=0, out=sums[1:])
+    return sums
+
+
+def _restarting(values: Floats, starts: Counts) -> Floats:
+    """Return sums up to and with each item, begun anew at each of `starts`; of no meaning before the first."""
+    sums = values.astype(np.float64)
+    for start, end in zip(starts, [*starts[1:], values.shape[0]], strict=True):
+        np.cumsum(sums[start:end], axis=0, out=sums[start:end])
     return sums
 
 

@@ -12,6 +12,7 @@ from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Floats
 
+_NO_INFORMATION = 100.0  # standard error of a log time ratio per standard deviation of its covariate
 DISTRIBUTIONS = ("weibull", "exponential", "lognormal")
 
 
@@ -76,7 +77,12 @@ def accelerated_failure(
         raise TableError(
             f"accelerated_failure: none of {low.size} patients had an event; nothing can be fitted."
         )
-    design = np.column_stack((np.ones(low.size), np.asarray(x, dtype=np.float64).reshape(low.size, -1)))
+    columns = np.asarray(x, dtype=np.float64).reshape(low.size, -1)
+    # the search, and what it takes for no maximum, must not depend on the covariates' units or zero
+    centre = columns.mean(axis=0)
+    spread = (columns - centre).std(axis=0)
+    spread = np.where(spread > 1e-12 * np.abs(centre), spread, 1.0)
+    design = np.column_stack((np.ones(low.size), (columns - centre) / spread))
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise TableError(
             f"accelerated_failure: the {design.shape[1]} columns of the design (with the intercept) depend on each "
@@ -88,12 +94,15 @@ def accelerated_failure(
     start = np.zeros(design.shape[1] + has_scale)
     found = newton_maximum("accelerated_failure", data.likelihood, start)
     p = design.shape[1]
-    coefficients = found.estimate[:p].copy()
+    back = np.eye(start.size)
+    back[1:p, 1:p] = np.diag(1 / spread)
+    back[0, 1:p] = -centre / spread
+    coefficients = (back @ found.estimate)[:p]
     coefficients[0] += np.log(unit)
     scale = float(np.exp(found.estimate[p])) if has_scale else 1.0
     # a density is per unit of time
     loglik = found.loglik - np.log(unit) * data.is_exact.sum()
-    return AcceleratedFailure(coefficients, scale, found.covariance, float(loglik))
+    return AcceleratedFailure(coefficients, scale, back @ found.covariance @ back.T, float(loglik))
 
 
 class _Data(NamedTuple):

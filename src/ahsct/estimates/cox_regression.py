@@ -184,7 +184,7 @@ def maximise(
         # far from the top the quadratic may overshoot, to where nothing is finite
         step *= min(1.0, 5.0 / moved)
         there = likelihood(beta + step)
-        while moved > 1e-4 and there.value < here.value:
+        while moved > 1e-4 and not there.value >= here.value:  # nor where it is no number
             step, moved = step / 2, moved / 2
             there = likelihood(beta + step)
         beta, here = beta + step, there

@@ -91,7 +91,8 @@ def interval_hazards(left: npt.ArrayLike, right: npt.ArrayLike, x: npt.ArrayLike
     null = np.zeros(columns.shape[1])
     found: Maximum = newton_maximum("interval_hazards", profile, null, tolerance=1e-8)
     coefficients = found.estimate / spread
-    hazard = profile.hazard(found.estimate) * np.exp(-float(columns.mean(axis=0) @ coefficients))
+    with np.errstate(over="ignore"):  # covariates far from zero: the baseline is that of nobody
+        hazard = profile.hazard(found.estimate) * np.exp(-float(columns.mean(axis=0) @ coefficients))
     return IntervalHazards(
         coefficients,
         found.covariance / np.outer(spread, spread),

@@ -160,11 +160,19 @@ def _rows(group: Group, made: Design, model: str, conf_level: float) -> list[dic
 def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, Any]) -> list[dict[str, Any]]:
     fit = interval_hazards(left, right, made.x)
     method = f"interval-censored, {MODELS['proportional_hazards']}"
-    top = Maximum(fit.coefficients, fit.covariance, fit.loglik)
+    size = made.x.std(axis=0)  # limits are looked for per standard deviation, whatever the covariate's unit
+    top = Maximum(fit.coefficients * size, fit.covariance * np.outer(size, size), fit.loglik)
+
+    def likelihood(beta: Floats) -> tuple[float, Floats, Floats]:
+        value, score, information = fit.likelihood(beta / size)
+        return value, score / size, information / np.outer(size, size)
+
     quantile = float(chdtri(1, 1 - common["conf_level"]))
     rows = []
     for k, column in enumerate(made.columns):
-        lower, upper = profile_limits("interval_hazards", fit.likelihood, top, k, quantile)
+        lower, upper = (
+            limit / size[k] for limit in profile_limits("interval_hazards", likelihood, top, k, quantile)
+        )
         rows.append(
             result(
                 **common,

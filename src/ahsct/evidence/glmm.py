@@ -28,6 +28,7 @@ from ahsct.evidence._design import Floats, counts, design, floats, numbers, requ
 INTERVALS = ("t", "z", "profile")
 _STARTS = (0.05, 0.3, 0.7, 1.3, 2.5)
 _MAX_STEPS = 100
+_MOST_TAU = 300.0
 _FLAT = 1e-7  # tau below it is 0: the likelihood differs by less than rounding
 
 
@@ -323,8 +324,13 @@ class _Model:
         from scipy.optimize import minimize_scalar
 
         beta = np.array([mu])
-        grid = (0.0, 0.3, 1.0, 2.5, 5.0)
+        grid = [0.0, 0.3, 1.0, 2.5, 5.0]
         found = [self.likelihood(beta, tau)[0] for tau in grid]
+        while (
+            found[-1] >= max(found) and grid[-1] < _MOST_TAU
+        ):  # a mean far off needs a wide spread of the studies
+            grid.append(2 * grid[-1])
+            found.append(self.likelihood(beta, grid[-1])[0])
         i = int(np.argmax(found))
         low, high = grid[max(0, i - 1)], grid[min(len(grid) - 1, i + 1)]
         inside = minimize_scalar(

@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from ahsct.errors import RequestError
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.evidence.random_effects import Fit, _projection
+from ahsct.evidence.random_effects import Fit, _projection, exact_unit
 
 
 def tau2_interval(fit: Fit, *, conf_level: float = 0.95) -> tuple[float, float]:
@@ -35,16 +35,19 @@ def tau2_interval(fit: Fit, *, conf_level: float = 0.95) -> tuple[float, float]:
         raise RequestError("An interval of the variance between studies needs at least two studies.")
     tail = (1 - require_conf_level(conf_level)) / 2
 
+    unit = exact_unit(fit.v)
+    y, v = fit.y / unit, fit.v / unit**2
+
     def excess(t: float, level: float) -> float:
-        return float(fit.y @ _projection(fit.v, fit.x, t) @ fit.y) - float(chi2.ppf(level, fit.q_df))
+        return float(y @ _projection(v, fit.x, t) @ y) - float(chi2.ppf(level, fit.q_df))
 
-    return _crossing(excess, 1 - tail, fit), _crossing(excess, tail, fit)
+    low, high = (_crossing(excess, level, float(v.max())) for level in (1 - tail, tail))
+    return unit**2 * low, unit**2 * high
 
 
-def _crossing(excess: Callable[[float, float], float], level: float, fit: Fit) -> float:
+def _crossing(excess: Callable[[float, float], float], level: float, high: float) -> float:
     if excess(0.0, level) <= 0:
         return 0.0
-    high = float(fit.v.max()) + 1e-3
     while excess(high, level) > 0:
         high *= 4
     return float(brentq(excess, 0.0, high, args=(level,), xtol=1e-14, rtol=1e-14, maxiter=500))

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 from scipy.stats import chi2, norm
 
-from ahsct.errors import RequestError, did_you_mean
+from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.evidence._design import Floats, design, effects, floats, require_studies
 
@@ -217,9 +217,16 @@ def _tau2(method: str, y: Floats, v: Floats, x: Floats, fixed: Floats, q: float)
     k, p = x.shape
     if method == "DL":
         return max(0.0, float((q - (k - p)) / np.trace(fixed)))
+    unit = exact_unit(v)
+    y, v = y / unit, v / unit**2
     if method == "PM":
-        return _root(lambda t: float(y @ _projection(v, x, t) @ y) - (k - p), y, v)
-    return _likelihood_tau2(method, y, v, x)
+        return unit**2 * _root(lambda t: float(y @ _projection(v, x, t) @ y) - (k - p), y, v)
+    return unit**2 * _likelihood_tau2(method, y, v, x)
+
+
+def exact_unit(v: Floats) -> float:
+    """Return a power of two near the smallest standard error: in it tolerances mean the same whatever y is measured in."""
+    return float(2.0 ** np.round(np.log2(v.min()) / 2))
 
 
 def _root(score: Any, y: Floats, v: Floats) -> float:
@@ -264,6 +271,11 @@ def _likelihood_tau2(method: str, y: Floats, v: Floats, x: Floats) -> float:
         if abs(new - t) <= 1e-14 * (1 + t):
             return new
         t = new
+    if abs(step) > 1e-8 * (1 + t):
+        raise TableError(
+            f"{method}: the variance between the studies has not settled after {_MAX_STEPS} steps (last step {step:.2g} "
+            f"at {t:.6g}, in units of about the smallest sampling variance); take PM or DL."
+        )
     return t
 
 
