@@ -14,7 +14,7 @@ from ahsct.estimates._linear_tests import Precision, kenward_roger
 Array = npt.NDArray[np.float64]
 
 _MOST_STEPS = 200
-_MOST_STARTS = 4
+_MOST_STARTS = 8
 _ROUNDING = 1e4 * float(np.finfo(float).eps)  # relative size below which a residual is rounding only
 
 
@@ -235,13 +235,13 @@ def minimise_deviance(sums: Sums) -> Array:
 
 
 def _valleys(sums: Sums) -> list[Array]:
-    """Return the few lowest places of a grid of standard deviations and correlations not above their neighbours."""
+    """Return a few low places of a grid of standard deviations and correlations."""
     rows, columns = sums.places
     m = int((rows == columns).sum())
-    if m > 2:  # the grid would grow too large: all standard deviations alike
+    if m != 2:  # one, or a grid that would grow too large: all standard deviations alike
         alike = [size * (rows == columns) for size in np.geomspace(1e-3, 1e3, 13)]
         return [min(alike, key=lambda start: profile(sums, start)[0])]
-    sizes = np.geomspace(1e-3, 1e3, 13 if m == 1 else 7)
+    sizes = np.geomspace(1e-3, 1e3, 7)
     axes = [sizes] * m + [np.array([-0.9, 0.0, 0.9])] * (rows.size - m)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     starts = np.empty(grid.shape)
@@ -250,14 +250,13 @@ def _valleys(sums: Sums) -> list[Array]:
         r = grid[..., 2]
         starts[..., 1], starts[..., 2] = r * grid[..., 1], np.sqrt(1 - r**2) * grid[..., 1]
     heights = np.apply_along_axis(lambda start: profile(sums, start)[0], -1, starts)
-    is_low = np.ones(heights.shape, dtype=bool)
-    for axis in range(heights.ndim):
-        edge = [(1, 1) if k == axis else (0, 0) for k in range(heights.ndim)]
-        around = np.pad(heights, edge, constant_values=np.inf)
-        for side in (0, 2):
-            is_low &= heights <= around.take(np.arange(heights.shape[axis]) + side, axis=axis)
-    order = np.argsort(heights[is_low], kind="stable")[:_MOST_STARTS]
-    return list(starts[is_low][order])
+    # the lowest for each size of each standard deviation: valleys narrower than the grid lie between them
+    lowest = set()
+    for axis in range(m):
+        flat = np.moveaxis(np.arange(heights.size).reshape(heights.shape), axis, 0).reshape(len(sizes), -1)
+        lowest |= {int(places[heights.ravel()[places].argmin()]) for places in flat}
+    order = sorted(lowest, key=lambda place: float(heights.ravel()[place]))[:_MOST_STARTS]
+    return list(starts.reshape(heights.size, -1)[order])
 
 
 def _descend(sums: Sums, theta: Array) -> Array:

@@ -171,6 +171,11 @@ def maximise(
     first = here.information
     moved = 0.0
     for _ in range(_MAX_STEPS):
+        if not np.isfinite(here.information).all():
+            raise RequestError(
+                "The likelihood cannot be computed so far from its top: a covariate with values far from all others, or "
+                "events nearly separated. Use interval='wald', or leave the covariate out."
+            )
         step = np.zeros_like(beta)
         curvature = here.information[np.ix_(free, free)]
         if is_penalised:

@@ -324,17 +324,22 @@ class _Model:
         from scipy.optimize import minimize_scalar
 
         beta = np.array([mu])
+
+        def value_at(tau: float) -> float:
+            with np.errstate(over="ignore", invalid="ignore"):  # of derivatives at far nodes, not used here
+                return self.likelihood(beta, tau)[0]
+
         grid = [0.0, 0.3, 1.0, 2.5, 5.0]
-        found = [self.likelihood(beta, tau)[0] for tau in grid]
+        found = [value_at(tau) for tau in grid]
         while (
             found[-1] >= max(found) and grid[-1] < _MOST_TAU
         ):  # a mean far off needs a wide spread of the studies
             grid.append(2 * grid[-1])
-            found.append(self.likelihood(beta, grid[-1])[0])
+            found.append(value_at(grid[-1]))
         i = int(np.argmax(found))
         low, high = grid[max(0, i - 1)], grid[min(len(grid) - 1, i + 1)]
         inside = minimize_scalar(
-            lambda tau: -self.likelihood(beta, tau)[0], bounds=(low, high), method="bounded", options={"xatol": 1e-5}
+            lambda tau: -value_at(tau), bounds=(low, high), method="bounded", options={"xatol": 1e-5}
         )  # fmt: skip
         return max(found[i], -float(inside.fun))
 
