@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, cast
 
 from ahsct.errors import DefinitionError
 from ahsct.files import json_hash
@@ -90,7 +92,10 @@ def rule_hash(rule: Any) -> str:
 def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: dataclasses as their fields, tuples as lists, infinities in words."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        try:
+            return _plain_block(cast("Hashable", value))
+        except TypeError:  # it holds a mapping, so it has no hash
+            return _plain_block.__wrapped__(value)
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -100,6 +105,12 @@ def plain(value: Any) -> Any:
             return str(value)
         return int(value) if value.is_integer() else value  # 1 and 1.0 are the same rule
     return value
+
+
+@lru_cache(maxsize=4096)
+def _plain_block(value: Any) -> dict[str, Any]:
+    """Return a dataclass as its fields; many definitions share most of their blocks. Not to be changed."""
+    return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
 
 
 strictly(RelapseRule, MriRule, RebaselineWindow, Rebaseline)

@@ -18,6 +18,7 @@ from ahsct.tables.study import SET_ASIDE, Study
 from ahsct.tables.views import views
 from ahsct.vocabulary import conform
 
+_FOUND = "_found_problems"
 _MOST_LINES = 8  # of the message; `problems` holds everything
 
 
@@ -37,6 +38,14 @@ def find_problems(study: Study) -> pl.DataFrame:
     >>> find_problems(study).select("table", "row", "column", "value", "rule").row(0)
     ('visits', 2, 'edss', '0.5', 'edss_off_scale')
     """
+    known = vars(study)  # a study does not change: its problems are looked for once
+    if _FOUND not in known:
+        known[_FOUND] = _look(study)
+    found: pl.DataFrame = known[_FOUND]
+    return found
+
+
+def _look(study: Study) -> pl.DataFrame:
     seen = views(study)
     found = [study.problems, column_problems(study), patient_problems(seen)]
     for table, view in seen.items():
