@@ -36,7 +36,7 @@ BAYES_SCALE = 0.5
 BAYES = f"Bayesian random effects, half-normal prior of scale {BAYES_SCALE} for the standard deviation between studies"
 _FEW = 4
 _METHOD_WORDS = {
-    "glmm": "binomial-normal model, maximum likelihood, 60 quadrature nodes; t with k - 1",
+    "glmm": "binomial-normal model, maximum likelihood, 150 quadrature nodes; t with k - 1",
     "beta-binomial": "beta-binomial model, maximum likelihood; t with k - 1",
 }
 _UNMEASURED = "{method} with {tau2} was asked for: how often its interval holds the truth with rare events was not measured here"
