@@ -282,18 +282,6 @@ def test_time_is_cut_where_a_covariate_changes() -> None:
     ]
 
 
-def test_profile_limits_under_exact_ties_and_separation_are_not_given() -> None:
-    outcomes, covariates = tables("ovarian_empty_arm")
-    aged = covariates.with_columns(order=pl.int_range(pl.len()).cast(pl.Float64) % 7)
-    rows = cox(outcomes, aged, terms=[*TERMS, "order"], ties="exact", interval="profile")
-    ratios = rows.filter(pl.col("statistic") == "hazard_ratio")
-    assert ratios.height >= 2
-    assert ratios.select(pl.col("lower", "upper", "p_value").is_null().all()).row(0) == (True, True, True)
-    assert ratios["note"].str.contains("use ties='efron'", literal=True).all()
-    efron = cox(outcomes, aged, terms=[*TERMS, "order"], interval="profile")
-    assert efron.filter(pl.col("statistic") == "hazard_ratio")["upper"].is_not_null().all()
-
-
 def test_unknown_profiles_are_refused() -> None:
     fitted = fit_cox(table(arm=["X", "Y", "X"]), penalty="firth")
     with pytest.raises(TableError, match="level 'Z' was not in the data"):

@@ -124,24 +124,23 @@ def _tied_blocks(x: Floats, sets: RiskSets, beta: Floats) -> Iterator[tuple[int,
             same = [other for other in blocks if sets.risk_from[other] == first]
             degree = max(int(sets.tie_to[other]) - other for other in same)
             shift = float(eta[first : int(sets.risk_to[same[-1]])].max())
-            polynomial, begun, upto = _Polynomial(degree, x.shape[1]), first, first
-        rows = np.arange(upto, last)
-        if sets.entry_order is not None:
-            late = sets.entry_order[sets.late_from[block] : sets.late_to[block]]
-            rows = np.setdiff1d(rows, late, assume_unique=True)
+            polynomial, begun, upto = Polynomial(degree, x.shape[1]), first, first
+        rows = np.arange(upto, last) if sets.entry_order is None else sets.members(block)
         polynomial.multiply(x[rows], np.exp(np.maximum(eta[rows] - shift, -300.0)))
         upto = last
         d = int(sets.tie_to[block]) - block
+        n = last - first if sets.entry_order is None else rows.size
+        if d == n:
+            continue  # there is but one set of all
         e = polynomial.e[d]
         if not (np.isfinite(polynomial.second[d]).all() and e > 0):
-            n = last - first
             raise RequestError(
                 f"{d} events at one time among {n} rows are too many for exact ties; use ties='efron'."
             )
         yield block, float(np.log(e)) + d * shift, polynomial.gradient[d] / e, polynomial.second[d] / e
 
 
-class _Polynomial:
+class Polynomial:
     """The product of (1 + z r_i) up to a power of z, with its first and second derivatives by the coefficients."""
 
     def __init__(self, degree: int, size: int) -> None:

@@ -48,6 +48,15 @@ class RiskSets:
             total -= sums[self.late_to] - sums[self.late_from]
         return total - _columns(self.fraction, values) * self._over_ties(values[self.row])
 
+    def members(self, event: int) -> Counts:
+        """Return the sorted rows at risk at one event."""
+        rows = np.arange(self.risk_from[event], self.risk_to[event])
+        if self.entry_order is None:
+            return rows
+        return np.setdiff1d(
+            rows, self.entry_order[self.late_from[event] : self.late_to[event]], assume_unique=True
+        )
+
     def _over_ties(self, values: Floats) -> Floats:
         """Return, for each event, the sum over its block of ties."""
         starts, block = np.unique(self.tie_from, return_inverse=True)

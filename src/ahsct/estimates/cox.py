@@ -23,9 +23,6 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 INTERVALS = ("wald", "profile")
-EXACT_SEPARATION = (
-    "profile limits of several coefficients are not given under exact ties and separation; use ties='efron'"
-)
 FEW_CLUSTERS = 20
 
 
@@ -108,8 +105,7 @@ def cox(
         `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
         the last, with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
         events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
-        still gives its one limit (but none for several coefficients with exact ties). Without any event there is
-        one row that says so.
+        still gives its one limit. Without any event there is one row that says so.
 
     Raises
     ------
@@ -189,27 +185,18 @@ def hazard_ratio_rows(
     method = (
         f"{fit.method}, {'profile likelihood' if interval == 'profile' else 'Wald'}, {error} error of the log"
     )
-    several = len(fit.columns) > 1
-    unprofiled = regression.ties == "exact" and several and bool(regression.is_diverging.any())
     rows = []
     for k, column in enumerate(fit.columns):
         beta = float(regression.coefficients[k])
         columns: dict[str, Any] = {"lower": None, "upper": None, "p_value": None}
         if regression.is_diverging[k]:
-            way = "infinity" if beta > 0 else "0"
-            columns["note"] = (
-                f"the likelihood rises towards a hazard ratio of {way} (separation): no finite estimate; "
-                "see the profile interval, or penalty='firth'"
-            )
+            columns["note"] = _diverging(beta)
         else:
             std_error = math.sqrt(regression.variance[k, k])
             columns |= {"estimate": math.exp(beta), "std_error": std_error}
             columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
             columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2)) if std_error > 0 else None
-        if interval == "profile" and unprofiled:
-            columns |= {"lower": None, "upper": None, "p_value": None}
-            columns["note"] = "; ".join(filter(None, (columns.get("note"), EXACT_SEPARATION)))
-        elif interval == "profile":
+        if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
             columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
         if regression.n_clusters is not None and regression.n_clusters < FEW_CLUSTERS:
@@ -325,6 +312,19 @@ def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
     n = group.rows.height
     columns: dict[str, Any] = dict(group.labels) | {"n_events": 0, "note": note}
     return result(statistic="hazard_ratio", unit="ratio", n=n, method=method, **columns)
+
+
+def _diverging(beta: float) -> str:
+    if beta == 0:
+        return (
+            "the likelihood does not depend on it once other hazard ratios are 0 or infinite (separation): no "
+            "estimate; leave a covariate out, or see penalty='firth'"
+        )
+    way = "infinity" if beta > 0 else "0"
+    return (
+        f"the likelihood rises towards a hazard ratio of {way} (separation): no finite estimate; see the profile "
+        "interval, or penalty='firth'"
+    )
 
 
 def _exp(value: float | None) -> float | None:

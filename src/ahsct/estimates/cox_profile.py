@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc, chdtri
 
+from ahsct.estimates._cox_separation import limit_of_exact
 from ahsct.estimates.cox_regression import CoxRegression, maximise
 
 _FAR = 60.0  # standard deviations of a covariate: a hazard ratio of 1e26 is none
@@ -46,29 +47,38 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
     (None, 0.633, 0.022)
     """
     top = fit.likelihood.value - _constant(fit)
-    free = np.arange(fit.scale.size) != coefficient
-    centre = fit.coefficients * fit.scale
     target = top - float(chdtri(1, 1 - conf_level)) / 2
-    width = np.sqrt(fit.covariance[coefficient, coefficient]) * fit.scale[coefficient]
-    width = float(width) if np.isfinite(width) else 1.0
+    likelihood, place, around = fit.likelihood_at, coefficient, fit.coefficients * fit.scale
+    towards, middle = 0.0, float(around[coefficient])
+    width = float(np.sqrt(fit.covariance[coefficient, coefficient]) * fit.scale[coefficient])
+    if fit.is_diverging[coefficient]:
+        towards, middle, width = float(np.sign(middle)), 0.0, 1.0
+    if fit.ties == "exact" and fit.is_diverging.any():  # others may diverge whatever this one is
+        left = limit_of_exact(fit.x / fit.scale, fit.sets, fixed=coefficient)
+        likelihood, place, around = left.likelihood, 0, np.zeros(left.x.shape[1])
+    free = np.arange(around.size) != place
 
     def drop(b: float) -> float:
-        start = centre.copy()
-        start[coefficient] = b
-        return maximise(fit.likelihood_at, start, free, is_penalised=fit.is_penalised)[1].value
+        nonlocal around
+        start = np.where(free, around, b)
+        around, here, _ = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
+        return here.value
 
-    def limit(direction: int) -> float | None:
+    def walk(b: float, direction: float, *, to_above: bool) -> float | None:
+        pace = width
+        while (drop(b) >= target) != to_above:
+            if abs(b) > _FAR:
+                return None
+            b, pace = b + direction * pace, pace * 1.5
+        return b
+
+    def limit(direction: float) -> float | None:
         from scipy.optimize import brentq  # slow to import, and rarely needed
 
-        if fit.is_diverging[coefficient] and np.sign(centre[coefficient]) == direction:
+        inner = None if towards == direction else walk(middle, towards, to_above=True)
+        outer = None if inner is None else walk(inner, direction, to_above=False)
+        if inner is None or outer is None:
             return None
-        inner, pace = float(centre[coefficient]), width
-        outer = inner + direction * pace
-        while drop(outer) >= target:
-            if abs(outer) > _FAR:
-                return None
-            pace *= 1.5
-            inner, outer = outer, outer + direction * pace
         root = brentq(lambda b: drop(b) - target, inner, outer, xtol=1e-11, rtol=1e-12)
         return float(root / fit.scale[coefficient])
 

@@ -15,12 +15,14 @@ from ahsct.estimates._cox_likelihood import (
     exact_likelihood,
     partial_likelihood,
 )
+from ahsct.estimates._cox_separation import limit_of_exact
 from ahsct.estimates._risk_sets import RiskSets, risk_sets
 from ahsct.estimates._risk_table import Floats
 
 TIES = ("efron", "breslow", "exact")
 _MAX_STEPS = 200
 _SETTLED = 1e-9  # of a coefficient per standard deviation of its covariate
+_UNSETTLED = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,8 @@ class CoxRegression:
 
     `covariance` is the inverse information, `robust` the sandwich estimate where clusters were given. A
     coefficient `is_diverging` where the likelihood keeps rising towards infinity (separation); its variance is
-    NaN and `coefficients` holds where the search stopped, of meaning only by its sign. `likelihood_at` gives the
+    NaN and `coefficients` holds where the search stopped, of meaning only by its sign: 0 where the likelihood, once
+    other coefficients are infinite, no longer depends on it. `likelihood_at` gives the
     (penalised) likelihood anywhere, its argument being the coefficients times `scale`, per standard deviation of
     a covariate. `x` holds the covariates of the sorted rows, less their `centre`.
     """
@@ -125,9 +128,20 @@ def cox_regression(
         return partial_likelihood(scaled, sets, beta, firth=firth)
 
     start = likelihood(np.zeros(columns.shape[1]))
+    everything = np.ones(columns.shape[1], dtype=bool)
     _require_information(start.information)
-    beta, end, is_diverging = _newton(likelihood, start, firth)
-    covariance = _invert(end.information, is_diverging) / np.outer(scale, scale)
+    beta, end, largest = maximise(likelihood, np.zeros(start.score.size), everything, is_penalised=firth)
+    is_diverging = vanishing(start.information, end.information, everything) & (not firth)
+    if ties == "exact" and (largest > _UNSETTLED or is_diverging.any()):
+        beta, end, is_diverging, covariance = _at_limit(scaled, sets, beta)
+    elif largest > _UNSETTLED and not is_diverging.any():
+        raise RequestError(
+            f"The likelihood has no top that the search could find (last step {largest:.2g} standard deviations "
+            "of a covariate); use fewer covariates or other units."
+        )
+    else:
+        covariance = _invert(end.information, is_diverging)
+    covariance /= np.outer(scale, scale)
     robust, n_clusters = None, None
     if cluster is not None:
         codes = np.unique(np.asarray(cluster), return_inverse=True)[1][sets.order]
@@ -212,21 +226,23 @@ def _curvature(
     return curvature if is_peak else information
 
 
-def _newton(
-    likelihood: Callable[[Floats], Likelihood], start: Likelihood, firth: bool
-) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_]]:
-    size = start.score.size
-    everything = np.ones(size, dtype=bool)
-    beta, end, largest = maximise(likelihood, np.zeros(size), everything, is_penalised=firth)
-    is_diverging = (
-        np.zeros(size, dtype=bool) if firth else vanishing(start.information, end.information, everything)
+def _at_limit(
+    x: Floats, sets: RiskSets, beta: Floats
+) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats]:
+    """Return coefficients, supremum, which diverge and the covariance of an exact likelihood under separation."""
+    limit = limit_of_exact(x, sets)
+    everything = np.ones(limit.basis.shape[1], dtype=bool)
+    free, top, _ = maximise(limit.likelihood, np.zeros(everything.size), everything)
+    is_diverging = np.linalg.norm(limit.basis, axis=1) < 1 - 1e-9
+    towards = np.where(
+        np.abs(limit.direction) > 1e-9 * np.abs(limit.direction).max(), np.sign(limit.direction), 0.0
     )
-    if largest > 1e-6 and not is_diverging.any():
-        raise RequestError(
-            f"The likelihood has no top that the search could find (last step {largest:.2g} standard deviations "
-            "of a covariate); use fewer covariates or other units."
-        )
-    return beta, end, is_diverging
+    stopped = towards * np.maximum(np.abs(beta), 10.0)
+    covariance = limit.basis @ np.linalg.inv(top.information) @ limit.basis.T
+    covariance[is_diverging] = covariance[:, is_diverging] = np.nan
+    information = limit.basis @ top.information @ limit.basis.T
+    found = Likelihood(top.value, limit.basis @ top.score, information)
+    return np.where(is_diverging, stopped, limit.basis @ free), found, is_diverging, covariance
 
 
 def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,142 @@
+"""Exact ties where events are separated: supremum, profile limits and p against all sets written out one by one."""
+
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import minimize
+from scipy.special import chdtrc, chdtri, logsumexp
+
+from ahsct.errors import AhsctError
+from ahsct.estimates import cox
+from ahsct.estimates._cox_separation import limit_of_exact
+from ahsct.estimates.cox_profile import profile
+from ahsct.estimates.cox_regression import CoxRegression, cox_regression, maximise
+
+CHOICES = list[tuple[np.ndarray, np.ndarray]]
+
+
+def choices(
+    time: np.ndarray, event: np.ndarray, x: np.ndarray, entry: np.ndarray, stratum: np.ndarray
+) -> CHOICES:
+    """Return, for each time with events, the covariates of those who had one and of all that might have, summed."""
+    found = []
+    for s in np.unique(stratum):
+        for at in np.unique(time[(stratum == s) & event]):
+            risk = np.flatnonzero((stratum == s) & (time >= at) & (entry < at))
+            dead = np.flatnonzero((stratum == s) & (time == at) & event)
+            sums = [x[list(some)].sum(axis=0) for some in combinations(risk, dead.size)]
+            found.append((x[dead].sum(axis=0), np.array(sums)))
+    return found
+
+
+def log_likelihood(beta: np.ndarray, sets: CHOICES) -> tuple[float, np.ndarray]:
+    value, slope = 0.0, np.zeros(beta.size)
+    for seen, possible in sets:
+        total = logsumexp(possible @ beta)
+        value += float(seen @ beta - total)
+        slope += seen - np.exp(possible @ beta - total) @ possible
+    return value, slope
+
+
+def highest(sets: CHOICES, size: int, at: dict[int, float]) -> float:
+    """Return the highest value that a general optimiser finds with some coefficients held."""
+    free = [k for k in range(size) if k not in at]
+
+    def downwards(some: np.ndarray) -> tuple[float, np.ndarray]:
+        beta = np.zeros(size)
+        beta[free], beta[list(at)] = some, list(at.values())
+        value, slope = log_likelihood(beta, sets)
+        return -value, -slope[free]
+
+    signs = (-1.0) ** np.arange(len(free))
+    ends = [
+        minimize(downwards, start * signs, jac=True, method="BFGS", options={"gtol": 1e-10}).fun
+        for start in (0.0, 1.0, -1.0, 6.0, -6.0)
+    ]
+    return -float(min(ends))
+
+
+def separated(seed: int) -> tuple[CoxRegression, CHOICES]:
+    """Return a fit whose coefficients diverge, some or all, with ties, and with delayed entry and strata at times."""
+    rng = np.random.default_rng(seed)
+    while True:
+        n, size = int(rng.integers(6, 11)), int(rng.integers(2, 4))
+        x = np.column_stack((rng.integers(0, 2, (n, size - 1)), rng.integers(0, 4, n))).astype(float)
+        time, event = rng.integers(2, 5, n).astype(float), rng.random(n) < 0.6
+        entry = np.where(rng.random(n) < 0.3 * (seed % 3 == 1), 1.0, -np.inf)
+        stratum = rng.integers(0, 2, n) if seed % 4 == 2 else np.zeros(n, int)
+        try:
+            fit = cox_regression(time, event, x, entry=entry, stratum=stratum, ties="exact")
+        except AhsctError:  # nothing to compare
+            continue
+        if fit.is_diverging.any():
+            return fit, choices(time, event, x, entry, stratum)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_supremum_is_reached_along_the_direction_and_nothing_is_higher(seed: int) -> None:
+    fit, sets = separated(seed)
+    limit = limit_of_exact(fit.x / fit.scale, fit.sets)
+    size = limit.basis.shape[1]
+    within = limit.basis @ maximise(limit.likelihood, np.zeros(size), np.ones(size, dtype=bool))[0]
+    far = log_likelihood((within + 100 * limit.direction) / fit.scale, sets)[0]
+    assert fit.likelihood.value == pytest.approx(far, abs=1e-9)
+    assert fit.likelihood.value >= highest(sets, fit.scale.size, {}) - 1e-9
+    kept = ~fit.is_diverging
+    np.testing.assert_allclose(fit.coefficients[kept], (within / fit.scale)[kept], rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_profile_limits_and_p_are_those_of_the_sets_written_out(seed: int) -> None:
+    fit, sets = separated(seed)
+    size, top = fit.scale.size, fit.likelihood.value
+    for k in range(size):
+        found = profile(fit, k)
+        at_zero = 2 * (top - highest(sets, size, {k: 0.0}))
+        assert found.p_value == pytest.approx(chdtrc(1, max(at_zero, 0.0)), abs=2e-4)
+        for sign, limit in ((-1, found.lower), (1, found.upper)):
+            beta = sign * 30.0 if limit is None else limit
+            drop = 2 * (top - highest(sets, size, {k: beta}))
+            if limit is None:
+                assert drop < chdtri(1, 0.05)
+            else:
+                assert drop == pytest.approx(chdtri(1, 0.05), abs=1e-3)
+
+
+def test_without_ties_exact_is_efron_also_under_separation() -> None:
+    rng = np.random.default_rng(5)
+    time = rng.permutation(30) + 1
+    arm = np.arange(30) % 2
+    frame = pl.DataFrame(
+        {
+            "patient_id": [f"p{k}" for k in range(30)],
+            "time_day": time,
+            "is_event": (arm == 0) & (time < 28),
+            "arm": "X",
+        }
+    )
+    covariates = frame.select("patient_id", treated=pl.Series(arm), age=pl.Series(rng.normal(40, 8, 30)))
+    one, other = (
+        cox(frame, covariates, terms=["treated", "age"], ties=ties, interval="profile")
+        for ties in ("exact", "efron")
+    )
+    for column in ("estimate", "lower", "upper", "p_value"):
+        assert one[column].is_null().equals(other[column].is_null())
+        np.testing.assert_allclose(one[column].drop_nulls(), other[column].drop_nulls(), rtol=2e-5)
+
+
+def test_a_coefficient_that_is_left_without_information_says_so() -> None:
+    # the event at day 1 is certain once the first covariate counts without bound; the second differs only there
+    frame = pl.DataFrame(
+        {"patient_id": ["a", "b", "c"], "time_day": [1, 2, 2], "is_event": [True, True, True]}
+    )
+    x = pl.DataFrame({"patient_id": ["a", "b", "c"], "u": [1, 0, 0], "v": [0, 1, 0]})
+    rows = cox(frame.with_columns(arm=pl.lit("X")), x, terms=["u", "v"], ties="exact", interval="profile")
+    assert rows["estimate"][:2].is_null().all()
+    assert rows["lower"][1] is None
+    assert rows["upper"][1] is None
+    assert rows.filter(pl.col("statistic") == "likelihood_ratio_test")["estimate"][0] == pytest.approx(
+        2 * np.log(3)
+    )
