@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ahsct.errors import RequestError
 from ahsct.estimates._cox_likelihood import Likelihood, Polynomial
@@ -107,9 +106,8 @@ def _rising_direction(x: Floats, sets: RiskSets, fixed: int | None) -> Floats:
     from scipy.sparse import coo_array, hstack, identity
 
     blocks = _blocks(sets)
-    above: list[
-        npt.NDArray[np.float64]
-    ] = []  # gap <= (coefficients) beta + threshold[plus] - threshold[minus]
+    # each gap <= above @ beta + threshold[plus] - threshold[minus]
+    above: list[Floats] = []
     plus, minus = [], []
     earlier = np.zeros(0, np.int64)
     for number, event in enumerate(blocks):
