@@ -10,7 +10,7 @@ from scipy.special import chdtrc, chdtri, logsumexp
 
 from ahsct.errors import AhsctError
 from ahsct.estimates import cox
-from ahsct.estimates._cox_separation import limit_of_exact
+from ahsct.estimates._cox_separation import limit_of
 from ahsct.estimates.cox_profile import profile
 from ahsct.estimates.cox_regression import CoxRegression, cox_regression, maximise
 
@@ -78,7 +78,7 @@ def separated(seed: int) -> tuple[CoxRegression, CHOICES]:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_supremum_is_reached_along_the_direction_and_nothing_is_higher(seed: int) -> None:
     fit, sets = separated(seed)
-    limit = limit_of_exact(fit.x / fit.scale, fit.sets)
+    limit = limit_of(fit.x / fit.scale, fit.sets, is_exact=True)
     size = limit.basis.shape[1]
     within = limit.basis @ maximise(limit.likelihood, np.zeros(size), np.ones(size, dtype=bool))[0]
     far = log_likelihood((within + 100 * limit.direction) / fit.scale, sets)[0]

@@ -1,7 +1,8 @@
-"""Where exact ties meet separation: the likelihood that is left once the separated coefficients are infinite."""
+"""Separation: the likelihood of Cox's model that is left once the separated coefficients are infinite."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,52 +15,74 @@ from ahsct.estimates._risk_table import Counts, Floats
 _RANK = 1e-9  # of the widest difference between patients who are still compared
 
 
+class Block(NamedTuple):
+    """Those still compared at one time, the first `n_events` of the `rows` having an event; Efron's `fraction`s."""
+
+    rows: Counts
+    n_events: int
+    fraction: Floats
+
+
 class Limit(NamedTuple):
     """What the likelihood tends to: at each time only the patients of the `blocks` are still compared.
 
-    The first item of a block holds its rows, the second how many of them, the first, have the event. `x` has the
-    fixed coefficient's covariate first, if there is one, then the combinations given by the columns of `basis`,
-    which are all that the limit still depends on. The likelihood rises with `direction`, which is 0 where it has a top.
+    `x` has the fixed coefficient's covariate first, if there is one, then the combinations given by the columns of
+    `basis`, which are all that the limit still depends on. The likelihood rises with `direction`, which is 0 where
+    it has a top, and with each coefficient `towards` plus or minus infinity; 0 where that has no end, or where both
+    are as good.
     """
 
     direction: Floats
+    towards: Floats
     x: Floats
     basis: Floats
-    blocks: tuple[tuple[Counts, int], ...]
+    blocks: tuple[Block, ...]
+    is_exact: bool
 
     def likelihood(self, beta: Floats) -> Likelihood:
         """Return the limit at coefficients of `x`; it has a top, as nothing is separated any more."""
         size = self.x.shape[1]
         value, score, information = 0.0, np.zeros(size), np.zeros((size, size))
-        for rows, n_events in self.blocks:
-            x = self.x[rows]
+        for block in self.blocks:
+            centre = self.x[block.rows[0]]  # what all have in common would cost digits
+            x = self.x[block.rows] - centre
             eta = x @ beta
             shift = float(eta.max())
             risk = np.exp(np.maximum(eta - shift, -300.0))
-            if n_events == 1:
-                e = risk.sum()
-                mean = risk @ x / e
-                covariance = ((x - mean) * risk[:, None]).T @ (x - mean) / e
-            else:
-                sets = Polynomial(n_events, size)
-                sets.multiply(x - x[0], risk)  # from one of them: what all have in common would cost digits
-                e = sets.e[n_events]
-                mean = sets.gradient[n_events] / e
-                covariance = sets.second[n_events] / e - np.outer(mean, mean)
-                mean = mean + n_events * x[0]
-            value += float(eta[:n_events].sum() - np.log(e)) - n_events * shift
-            score += x[:n_events].sum(axis=0) - mean
+            of = _exact_block if self.is_exact and block.n_events > 1 else _block
+            log_sum, mean, covariance = of(x, risk, block)
+            value += float(eta[: block.n_events].sum()) - log_sum - block.n_events * shift
+            score += x[: block.n_events].sum(axis=0) - mean
             information += covariance
         return Likelihood(value, score, (information + information.T) / 2)
 
 
-def limit_of_exact(x: Floats, sets: RiskSets, *, fixed: int | None = None) -> Limit:
-    r"""Return what the exact likelihood tends to along the coefficients that it rises with, itself if it has a top.
+def _block(x: Floats, risk: Floats, block: Block) -> tuple[float, Floats, Floats]:
+    """Return the logarithm of the product of the sums over one block, its gradient and second derivative."""
+    weight = np.tile(risk, (block.n_events, 1))
+    weight[:, : block.n_events] *= 1 - block.fraction[:, None]
+    total = weight.sum(axis=1)
+    weight /= total[:, None]
+    mean = weight @ x
+    covariance = (x * weight.sum(axis=0)[:, None]).T @ x - mean.T @ mean
+    return float(np.log(total).sum()), mean.sum(axis=0), covariance
 
-    The likelihood never falls along a direction $\delta$ exactly if, at each time, no patient without the event has
-    a larger $x'\delta$ than one with it. Far along the directions that order as many pairs strictly as can be, the
-    sets of those with the event hold all patients above the threshold, none below, and a choice among those on it:
-    an exact likelihood again, of smaller risk sets, whose top is the supremum sought.
+
+def _exact_block(x: Floats, risk: Floats, block: Block) -> tuple[float, Floats, Floats]:
+    sets = Polynomial(block.n_events, x.shape[1])
+    sets.multiply(x, risk)
+    e = sets.e[block.n_events]
+    mean = sets.gradient[block.n_events] / e
+    return float(np.log(e)), mean, sets.second[block.n_events] / e - np.outer(mean, mean)
+
+
+def limit_of(x: Floats, sets: RiskSets, *, is_exact: bool, fixed: int | None = None) -> Limit:
+    r"""Return what the likelihood tends to along the coefficients that it rises with, itself if it has a top.
+
+    The likelihood never falls along a direction $\delta$ exactly if, at each time, the patients with the event have
+    the largest $x'\delta$ at risk; all the same one, unless ties are exact. Far along the directions that order as
+    many pairs strictly as can be, patients below the threshold of a time count no more, and with exact ties those
+    above it are certain: a likelihood of the same kind, of smaller risk sets, whose top is the supremum sought.
 
     Parameters
     ----------
@@ -67,6 +90,8 @@ def limit_of_exact(x: Floats, sets: RiskSets, *, fixed: int | None = None) -> Li
         Covariates of the sorted rows, per standard deviation.
     sets
         Who was at risk.
+    is_exact
+        Whether ties are exact.
     fixed
         A coefficient that is held: the directions leave it alone.
 
@@ -75,32 +100,40 @@ def limit_of_exact(x: Floats, sets: RiskSets, *, fixed: int | None = None) -> Li
     Geyer (2009), Likelihood inference in exponential families and directions of recession,
     doi:10.1214/08-EJS349.
     """
-    delta = _rising_direction(x, sets, fixed)
+    delta, towards = _rising_direction(x, sets, is_exact, fixed)
     along = x @ delta
     blocks = []
     for event in _blocks(sets):
         dead, others = _apart(sets, event)
-        if not others.size or along[dead].min() - along[others].max() > 0.5:
+        if is_exact and others.size and along[dead].min() - along[others].max() < 0.5:
+            threshold = (along[dead].min() + along[others].max()) / 2
+        elif is_exact:
             continue  # the events are certain
-        threshold = (along[dead].min() + along[others].max()) / 2
+        else:
+            threshold = along[dead].mean()
         chosen, left = (rows[np.abs(along[rows] - threshold) < 0.5] for rows in (dead, others))
-        blocks.append((np.concatenate((chosen, left)), int(chosen.size)))
+        rows = np.concatenate((chosen, left))
+        if rows.size > 1:
+            fraction = np.zeros(chosen.size) if is_exact else sets.fraction[event : sets.tie_to[event]]
+            blocks.append(Block(rows, int(chosen.size), fraction))
     free = np.arange(x.shape[1]) != (-1 if fixed is None else fixed)
-    differences = [x[rows[1:]][:, free] - x[rows[0]][free] for rows, _ in blocks]
+    differences = [x[block.rows[1:]][:, free] - x[block.rows[0]][free] for block in blocks]
     _, width, axes = np.linalg.svd(
         np.vstack([np.zeros((1, int(free.sum()))), *differences]), full_matrices=False
     )
     basis = np.zeros((x.shape[1], int((width > _RANK * width.max(initial=1.0)).sum())))
     basis[free] = axes[: basis.shape[1]].T
     columns = x @ basis if fixed is None else np.column_stack((x[:, fixed], x @ basis))
-    return Limit(delta, columns, basis, tuple(blocks))
+    return Limit(delta, towards, columns, basis, tuple(blocks), is_exact)
 
 
-def _rising_direction(x: Floats, sets: RiskSets, fixed: int | None) -> Floats:
-    """Return coefficients that order all pairs that can be ordered at once, by 1 or more; zeros if there are none.
+def _rising_direction(x: Floats, sets: RiskSets, is_exact: bool, fixed: int | None) -> tuple[Floats, Floats]:
+    """Return coefficients that order all pairs that can be ordered at once, by 1 or more (zeros if there are none).
+
+    And the sign of each coefficient, 0 where it may have either.
 
     A linear programme in the coefficients, a threshold per block of ties, and a gap, at most 1, per inequality:
-    events lie above the threshold of their time, the others at risk below.
+    events lie above the threshold of their time, the others at risk below; if ties are not exact, events lie on it.
     """
     from scipy.optimize import linprog  # slow to import, and rarely needed
     from scipy.sparse import coo_array, hstack, identity
@@ -123,6 +156,8 @@ def _rising_direction(x: Floats, sets: RiskSets, fixed: int | None) -> Floats:
             above.append(np.zeros((1, x.shape[1])))
             plus.append(np.array([number]))
             minus.append(np.array([number - 1]))
+        if not is_exact:
+            others = np.concatenate((others, dead))
         above += [x[dead], -x[others]]
         plus += [np.full(dead.size, -1), np.full(others.size, number)]
         minus += [np.full(dead.size, number), np.full(others.size, -1)]
@@ -136,17 +171,31 @@ def _rising_direction(x: Floats, sets: RiskSets, fixed: int | None) -> Floats:
         )
     limits = hstack((coo_array(-beta), signs[0] + signs[1], identity(beta.shape[0])), format="csr")
     n_free = x.shape[1] + len(blocks)
-    bounds = [(None, None)] * n_free + [(0, 1)] * beta.shape[0]
+    bounds: list[tuple[int | None, int | None]] = [(None, None)] * n_free + [(0, 1)] * beta.shape[0]
     if fixed is not None:
         bounds[fixed] = (0, 0)
-    cost = np.concatenate((np.zeros(n_free), np.full(beta.shape[0], -1.0)))
-    found = linprog(cost, A_ub=limits, b_ub=np.zeros(beta.shape[0]), bounds=bounds, method="highs")
-    if found.x is None or not found.success:
-        raise RequestError(
-            f"Separation under exact ties could not be resolved ({found.message}); use ties='efron'."
-        )
-    delta = np.asarray(found.x[: x.shape[1]])
-    return delta if np.abs(delta).max() > 1e-6 else np.zeros(delta.size)
+
+    def lowest(cost: Floats, within: Sequence[tuple[int | None, int | None]]) -> Floats:
+        found = linprog(cost, A_ub=limits, b_ub=np.zeros(beta.shape[0]), bounds=within, method="highs")
+        if found.x is None or not found.success:
+            raise RequestError(
+                f"Separated events could not be told from others ({found.message}); leave a covariate out, or use "
+                "penalty='firth'."
+            )
+        return np.asarray(found.x[: x.shape[1]])
+
+    delta = lowest(np.concatenate((np.zeros(n_free), np.full(beta.shape[0], -1.0))), bounds)
+    size = np.abs(delta).max()
+    towards = np.where(np.abs(delta) > 1e-6 * max(size, 1.0), np.sign(delta), 0.0)
+    for k in np.flatnonzero(towards):
+        cost = np.zeros(n_free + beta.shape[0])
+        cost[k] = towards[k]
+        back = lowest(cost, [(-1, 1)] * x.shape[1] + bounds[x.shape[1] : n_free] + [(0, 0)] * beta.shape[0])[
+            k
+        ]
+        if back * towards[k] < -1e-6:
+            towards[k] = 0.0
+    return (delta if towards.any() or size > 1e-6 else np.zeros(delta.size)), towards
 
 
 def _blocks(sets: RiskSets) -> list[int]:

@@ -190,7 +190,7 @@ def hazard_ratio_rows(
         beta = float(regression.coefficients[k])
         columns: dict[str, Any] = {"lower": None, "upper": None, "p_value": None}
         if regression.is_diverging[k]:
-            columns["note"] = _diverging(beta)
+            columns["note"] = _diverging(regression.towards[k])
         else:
             std_error = math.sqrt(regression.variance[k, k])
             columns |= {"estimate": math.exp(beta), "std_error": std_error}
@@ -314,13 +314,13 @@ def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
     return result(statistic="hazard_ratio", unit="ratio", n=n, method=method, **columns)
 
 
-def _diverging(beta: float) -> str:
-    if beta == 0:
+def _diverging(towards: float) -> str:
+    if towards == 0:
         return (
             "the likelihood does not depend on it once other hazard ratios are 0 or infinite (separation): no "
             "estimate; leave a covariate out, or see penalty='firth'"
         )
-    way = "infinity" if beta > 0 else "0"
+    way = "infinity" if towards > 0 else "0"
     return (
         f"the likelihood rises towards a hazard ratio of {way} (separation): no finite estimate; see the profile "
         "interval, or penalty='firth'"

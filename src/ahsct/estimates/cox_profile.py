@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc, chdtri
 
-from ahsct.estimates._cox_separation import limit_of_exact
+from ahsct.errors import RequestError
+from ahsct.estimates._cox_separation import limit_of
 from ahsct.estimates.cox_regression import CoxRegression, maximise
 
 _FAR = 60.0  # standard deviations of a covariate: a hazard ratio of 1e26 is none
@@ -49,19 +50,24 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
     top = fit.likelihood.value - _constant(fit)
     target = top - float(chdtri(1, 1 - conf_level)) / 2
     likelihood, place, around = fit.likelihood_at, coefficient, fit.coefficients * fit.scale
-    towards, middle = 0.0, float(around[coefficient])
+    towards, middle = float(fit.towards[coefficient]), float(around[coefficient])
     width = float(np.sqrt(fit.covariance[coefficient, coefficient]) * fit.scale[coefficient])
     if fit.is_diverging[coefficient]:
-        towards, middle, width = float(np.sign(middle)), 0.0, 1.0
-    if fit.ties == "exact" and fit.is_diverging.any():  # others may diverge whatever this one is
-        left = limit_of_exact(fit.x / fit.scale, fit.sets, fixed=coefficient)
+        middle, width = 0.0, 1.0
+    if fit.is_diverging.any():  # others may diverge whatever this one is
+        left = limit_of(fit.x / fit.scale, fit.sets, is_exact=fit.ties == "exact", fixed=coefficient)
         likelihood, place, around = left.likelihood, 0, np.zeros(left.x.shape[1])
     free = np.arange(around.size) != place
 
     def drop(b: float) -> float:
         nonlocal around
         start = np.where(free, around, b)
-        around, here, _ = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
+        around, here, step = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
+        if not np.isfinite(step):
+            raise RequestError(
+                "The likelihood cannot be computed so far from its top: a covariate with values far from all others, "
+                "or events nearly separated. Use interval='wald', or leave the covariate out."
+            )
         return here.value
 
     def walk(b: float, direction: float, *, to_above: bool) -> float | None:
@@ -75,7 +81,7 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
     def limit(direction: float) -> float | None:
         from scipy.optimize import brentq  # slow to import, and rarely needed
 
-        inner = None if towards == direction else walk(middle, towards, to_above=True)
+        inner = None if direction == towards else walk(middle, towards, to_above=True)
         outer = None if inner is None else walk(inner, direction, to_above=False)
         if inner is None or outer is None:
             return None

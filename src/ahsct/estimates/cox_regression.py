@@ -15,7 +15,7 @@ from ahsct.estimates._cox_likelihood import (
     exact_likelihood,
     partial_likelihood,
 )
-from ahsct.estimates._cox_separation import limit_of_exact
+from ahsct.estimates._cox_separation import limit_of
 from ahsct.estimates._risk_sets import RiskSets, risk_sets
 from ahsct.estimates._risk_table import Floats
 
@@ -23,6 +23,7 @@ TIES = ("efron", "breslow", "exact")
 _MAX_STEPS = 200
 _SETTLED = 1e-9  # of a coefficient per standard deviation of its covariate
 _UNSETTLED = 1e-6
+_FAR = 30.0  # along a direction that orders patients by 1 or more: those below count exp(-30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +32,8 @@ class CoxRegression:
 
     `covariance` is the inverse information, `robust` the sandwich estimate where clusters were given. A
     coefficient `is_diverging` where the likelihood keeps rising towards infinity (separation); its variance is
-    NaN and `coefficients` holds where the search stopped, of meaning only by its sign: 0 where the likelihood, once
-    other coefficients are infinite, no longer depends on it. `likelihood_at` gives the
+    NaN, and `towards` says where it goes: -1 or 1, or 0 where the likelihood, once other coefficients are infinite,
+    no longer depends on it. Its item of `coefficients` is so far out that nothing changes any more. `likelihood_at` gives the
     (penalised) likelihood anywhere, its argument being the coefficients times `scale`, per standard deviation of
     a covariate. `x` holds the covariates of the sorted rows, less their `centre`.
     """
@@ -41,6 +42,7 @@ class CoxRegression:
     covariance: Floats
     robust: Floats | None
     is_diverging: npt.NDArray[np.bool_]
+    towards: Floats
     likelihood: Likelihood
     null: Likelihood
     likelihood_at: Callable[[Floats], Likelihood]
@@ -131,17 +133,17 @@ def cox_regression(
     everything = np.ones(columns.shape[1], dtype=bool)
     _require_information(start.information)
     beta, end, largest = maximise(likelihood, np.zeros(start.score.size), everything, is_penalised=firth)
-    is_diverging = vanishing(start.information, end.information, everything) & (not firth)
-    if ties == "exact" and (largest > _UNSETTLED or is_diverging.any()):
-        beta, end, is_diverging, covariance = _at_limit(scaled, sets, beta)
-    elif largest > _UNSETTLED and not is_diverging.any():
-        raise RequestError(
-            f"The likelihood has no top that the search could find (last step {largest:.2g} standard deviations "
-            "of a covariate); use fewer covariates or other units."
-        )
+    is_diverging, towards = np.zeros(beta.size, dtype=bool), np.zeros(beta.size)
+    is_settled = largest <= _UNSETTLED and (
+        firth or not vanishing(start.information, end.information, everything).any()
+    )
+    if is_settled:
+        covariance = np.asarray(np.linalg.inv(end.information))
+    elif firth:
+        raise _no_top(largest)
     else:
-        covariance = _invert(end.information, is_diverging)
-    covariance /= np.outer(scale, scale)
+        beta, end, is_diverging, towards, covariance = _at_limit(scaled, sets, ties)
+    covariance = covariance / np.outer(scale, scale)
     robust, n_clusters = None, None
     if cluster is not None:
         codes = np.unique(np.asarray(cluster), return_inverse=True)[1][sets.order]
@@ -156,6 +158,7 @@ def cox_regression(
         covariance=covariance,
         robust=robust,
         is_diverging=is_diverging,
+        towards=towards,
         likelihood=_in_units(end, scale, firth),
         null=_in_units(start, scale, firth),
         likelihood_at=likelihood,
@@ -179,17 +182,15 @@ def maximise(
     """Climb from `beta` along the `free` coefficients; return where, the likelihood there and the last step's size.
 
     Ends when no step moves a coefficient by more than a billionth, or when the likelihood no longer rises
-    and the information has vanished in some direction (separation, see `vanishing`).
+    and the information has vanished in some direction (separation, see `vanishing`); the step is infinite where the
+    likelihood could not be computed.
     """
     here = likelihood(beta)
     first = here.information
     moved = 0.0
     for _ in range(_MAX_STEPS):
         if not np.isfinite(here.information).all():
-            raise RequestError(
-                "The likelihood cannot be computed so far from its top: a covariate with values far from all others, or "
-                "events nearly separated. Use interval='wald', or leave the covariate out."
-            )
+            return beta, here, np.inf
         step = np.zeros_like(beta)
         curvature = here.information[np.ix_(free, free)]
         if is_penalised:
@@ -227,22 +228,27 @@ def _curvature(
 
 
 def _at_limit(
-    x: Floats, sets: RiskSets, beta: Floats
-) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats]:
-    """Return coefficients, supremum, which diverge and the covariance of an exact likelihood under separation."""
-    limit = limit_of_exact(x, sets)
+    x: Floats, sets: RiskSets, ties: str
+) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats, Floats]:
+    """Return coefficients, supremum, which diverge, whereto, and the covariance, under separation or next to it."""
+    limit = limit_of(x, sets, is_exact=ties == "exact")
     everything = np.ones(limit.basis.shape[1], dtype=bool)
-    free, top, _ = maximise(limit.likelihood, np.zeros(everything.size), everything)
-    is_diverging = np.linalg.norm(limit.basis, axis=1) < 1 - 1e-9
-    towards = np.where(
-        np.abs(limit.direction) > 1e-9 * np.abs(limit.direction).max(), np.sign(limit.direction), 0.0
-    )
-    stopped = towards * np.maximum(np.abs(beta), 10.0)
+    free, top, largest = maximise(limit.likelihood, np.zeros(everything.size), everything)
+    if largest > _UNSETTLED:
+        raise _no_top(largest)
     covariance = limit.basis @ np.linalg.inv(top.information) @ limit.basis.T
-    covariance[is_diverging] = covariance[:, is_diverging] = np.nan
     information = limit.basis @ top.information @ limit.basis.T
+    is_diverging = np.linalg.norm(limit.basis, axis=1) < 1 - 1e-9
+    covariance[is_diverging] = covariance[:, is_diverging] = np.nan
     found = Likelihood(top.value, limit.basis @ top.score, information)
-    return np.where(is_diverging, stopped, limit.basis @ free), found, is_diverging, covariance
+    return limit.basis @ free + _FAR * limit.direction, found, is_diverging, limit.towards, covariance
+
+
+def _no_top(largest: float) -> RequestError:
+    return RequestError(
+        f"The likelihood has no top that the search could find (last step {largest:.2g} standard deviations "
+        "of a covariate); use fewer covariates or other units."
+    )
 
 
 def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -263,13 +269,6 @@ def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt
     if directions.size:
         found[free] = (directions > 1e-3 * directions.max(axis=0)).any(axis=1)
     return found
-
-
-def _invert(information: Floats, is_diverging: npt.NDArray[np.bool_]) -> Floats:
-    covariance = np.full(information.shape, np.nan)
-    kept = ~is_diverging
-    covariance[np.ix_(kept, kept)] = np.linalg.inv(information[np.ix_(kept, kept)])
-    return covariance
 
 
 def _score_residuals(x: Floats, sets: RiskSets, beta: Floats) -> Floats:
