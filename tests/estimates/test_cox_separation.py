@@ -1,4 +1,4 @@
-"""Exact ties where events are separated: supremum, profile limits and p against all sets written out one by one."""
+"""Separated events: supremum, profile limits and p against the likelihood written out set by set."""
 
 from itertools import combinations
 
@@ -10,33 +10,38 @@ from scipy.special import chdtrc, chdtri, logsumexp
 
 from ahsct.errors import AhsctError
 from ahsct.estimates import cox
-from ahsct.estimates._cox_separation import limit_of
 from ahsct.estimates.cox_profile import profile
 from ahsct.estimates.cox_regression import CoxRegression, cox_regression, maximise
 
-CHOICES = list[tuple[np.ndarray, np.ndarray]]
+TIES = ["exact", "efron", "breslow"]
+CHOICES = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def choices(
-    time: np.ndarray, event: np.ndarray, x: np.ndarray, entry: np.ndarray, stratum: np.ndarray
+    time: np.ndarray, event: np.ndarray, x: np.ndarray, entry: np.ndarray, stratum: np.ndarray, ties: str
 ) -> CHOICES:
-    """Return, for each time with events, the covariates of those who had one and of all that might have, summed."""
+    """Return what was seen and what might have been, as sums of covariates, with the logarithm of a weight each."""
     found = []
     for s in np.unique(stratum):
         for at in np.unique(time[(stratum == s) & event]):
             risk = np.flatnonzero((stratum == s) & (time >= at) & (entry < at))
             dead = np.flatnonzero((stratum == s) & (time == at) & event)
-            sums = [x[list(some)].sum(axis=0) for some in combinations(risk, dead.size)]
-            found.append((x[dead].sum(axis=0), np.array(sums)))
+            if ties == "exact":
+                sums = np.array([x[list(some)].sum(axis=0) for some in combinations(risk, dead.size)])
+                found.append((x[dead].sum(axis=0), sums, np.zeros(sums.shape[0])))
+                continue
+            for number in range(dead.size):
+                weight = np.where(np.isin(risk, dead), 1 - number / dead.size * (ties == "efron"), 1.0)
+                found.append((x[dead].mean(axis=0), x[risk], np.log(weight)))
     return found
 
 
 def log_likelihood(beta: np.ndarray, sets: CHOICES) -> tuple[float, np.ndarray]:
     value, slope = 0.0, np.zeros(beta.size)
-    for seen, possible in sets:
-        total = logsumexp(possible @ beta)
+    for seen, possible, weight in sets:
+        total = logsumexp(possible @ beta + weight)
         value += float(seen @ beta - total)
-        slope += seen - np.exp(possible @ beta - total) @ possible
+        slope += seen - np.exp(possible @ beta + weight - total) @ possible
     return value, slope
 
 
@@ -58,7 +63,7 @@ def highest(sets: CHOICES, size: int, at: dict[int, float]) -> float:
     return -float(min(ends))
 
 
-def separated(seed: int) -> tuple[CoxRegression, CHOICES]:
+def separated(seed: int, ties: str) -> tuple[CoxRegression, CHOICES]:
     """Return a fit whose coefficients diverge, some or all, with ties, and with delayed entry and strata at times."""
     rng = np.random.default_rng(seed)
     while True:
@@ -68,29 +73,32 @@ def separated(seed: int) -> tuple[CoxRegression, CHOICES]:
         entry = np.where(rng.random(n) < 0.3 * (seed % 3 == 1), 1.0, -np.inf)
         stratum = rng.integers(0, 2, n) if seed % 4 == 2 else np.zeros(n, int)
         try:
-            fit = cox_regression(time, event, x, entry=entry, stratum=stratum, ties="exact")
+            fit = cox_regression(time, event, x, entry=entry, stratum=stratum, ties=ties)
         except AhsctError:  # nothing to compare
             continue
         if fit.is_diverging.any():
-            return fit, choices(time, event, x, entry, stratum)
+            return fit, choices(time, event, x, entry, stratum, ties)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_the_supremum_is_reached_along_the_direction_and_nothing_is_higher(seed: int) -> None:
-    fit, sets = separated(seed)
-    limit = limit_of(fit.x / fit.scale, fit.sets, is_exact=True)
-    size = limit.basis.shape[1]
-    within = limit.basis @ maximise(limit.likelihood, np.zeros(size), np.ones(size, dtype=bool))[0]
-    far = log_likelihood((within + 100 * limit.direction) / fit.scale, sets)[0]
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_supremum_is_reached_along_the_direction_and_nothing_is_higher(seed: int, ties: str) -> None:
+    fit, sets = separated(seed, ties)
+    limit = fit.limit(None)
+    basis, direction = limit.separation.basis, limit.separation.direction
+    size = basis.shape[1]
+    within = basis @ maximise(limit.likelihood_at, np.zeros(size), np.ones(size, dtype=bool))[0]
+    far = log_likelihood((within + 100 * direction) / fit.scale, sets)[0]
     assert fit.likelihood.value == pytest.approx(far, abs=1e-9)
     assert fit.likelihood.value >= highest(sets, fit.scale.size, {}) - 1e-9
     kept = ~fit.is_diverging
     np.testing.assert_allclose(fit.coefficients[kept], (within / fit.scale)[kept], rtol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_profile_limits_and_p_are_those_of_the_sets_written_out(seed: int) -> None:
-    fit, sets = separated(seed)
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("seed", range(4))
+def test_profile_limits_and_p_are_those_of_the_sets_written_out(seed: int, ties: str) -> None:
+    fit, sets = separated(seed, ties)
     size, top = fit.scale.size, fit.likelihood.value
     for k in range(size):
         found = profile(fit, k)
@@ -140,3 +148,24 @@ def test_a_coefficient_that_is_left_without_information_says_so() -> None:
     assert rows.filter(pl.col("statistic") == "likelihood_ratio_test")["estimate"][0] == pytest.approx(
         2 * np.log(3)
     )
+
+
+def test_with_delayed_entry_an_arm_that_meets_the_reference_at_no_event_is_not_determined() -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": [f"p{k}" for k in range(11)],
+            "time_day": [509.8, 9.9, 1.1, 275.2, 815, 336.8, 377.7, 1408.4, 3028.9, 1643.2, 0.6],
+            "entry_day": [367.0, 0, 0, 0, 724, 0, 0, 804, 0, 976, 0],
+            "is_event": [True, False, True, False, False, True, False, True, True, False, False],
+            "arm": list("ABCBBCCCBCC"),
+        }
+    )
+    x = frame.select("patient_id", x=pl.Series([2.5, 2.5, 1, 1, 1, 2.5, 0, 1, 0, 1, 2.5]))
+    rows = cox(frame, x, terms=["arm", "x"], interval="profile").filter(pl.col("statistic") == "hazard_ratio")
+    assert rows["note"][0] is not None
+    assert "towards a hazard ratio of 0" in rows["note"][0]
+    assert rows["note"][1] is not None
+    assert "does not depend on it" in rows["note"][1]
+    assert rows["p_value"][1] == 1.0
+    assert rows["upper"].is_null().to_list() == [False, True, False]
+    assert rows["lower"].is_null().to_list() == [True, True, False]

@@ -99,7 +99,7 @@ def exact_likelihood(x: Floats, sets: RiskSets, beta: Floats) -> Likelihood:
     width = sets.tie_to - sets.tie_from
     at = at_events(x, sets, beta)
     alone = (width == 1).astype(np.float64)
-    value = float(alone @ np.log(at.risk[sets.row] / at.total))
+    value = float(np.log((at.risk[sets.row] / at.total)[width == 1]).sum())
     score = alone @ (x[sets.row] - at.mean)
     information = weighted_information(x, sets, at, alone)
     for block, log_sum, mean, second in _tied_blocks(x, sets, beta):

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import chdtrc, chdtri
 
 from ahsct.errors import RequestError
-from ahsct.estimates._cox_separation import limit_of
 from ahsct.estimates.cox_regression import CoxRegression, maximise
 
 _FAR = 60.0  # standard deviations of a covariate: a hazard ratio of 1e26 is none
+_TOO_FAR = 10.0  # where the likelihood need not be computable
 
 
 class Profile(NamedTuple):
@@ -54,29 +54,36 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
     width = float(np.sqrt(fit.covariance[coefficient, coefficient]) * fit.scale[coefficient])
     if fit.is_diverging[coefficient]:
         middle, width = 0.0, 1.0
+    if fit.is_diverging[coefficient] and towards == 0:  # as likely wherever it is
+        return Profile(None, None, 1.0)
     if fit.is_diverging.any():  # others may diverge whatever this one is
-        left = limit_of(fit.x / fit.scale, fit.sets, is_exact=fit.ties == "exact", fixed=coefficient)
-        likelihood, place, around = left.likelihood, 0, np.zeros(left.x.shape[1])
+        left = fit.limit(coefficient)
+        likelihood, place = left.likelihood_at, 0
+        around = np.zeros(left.separation.basis.shape[1] + 1)
     free = np.arange(around.size) != place
 
     def drop(b: float) -> float:
         nonlocal around
         start = np.where(free, around, b)
-        around, here, step = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
-        if not np.isfinite(step):
+        found, here, step = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
+        if np.isfinite(step):
+            around = found  # the next is near
+            return here.value
+        if abs(b) < _TOO_FAR:
             raise RequestError(
                 "The likelihood cannot be computed so far from its top: a covariate with values far from all others, "
                 "or events nearly separated. Use interval='wald', or leave the covariate out."
             )
-        return here.value
+        return np.nan
 
     def walk(b: float, direction: float, *, to_above: bool) -> float | None:
-        pace = width
-        while (drop(b) >= target) != to_above:
-            if abs(b) > _FAR:
+        pace, height = width, drop(b)
+        while (height >= target) != to_above:
+            if abs(b) > _FAR or np.isnan(height):
                 return None
             b, pace = b + direction * pace, pace * 1.5
-        return b
+            height = drop(b)
+        return None if np.isnan(height) else b
 
     def limit(direction: float) -> float | None:
         from scipy.optimize import brentq  # slow to import, and rarely needed

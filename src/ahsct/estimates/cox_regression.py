@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from ahsct.estimates._cox_likelihood import (
     exact_likelihood,
     partial_likelihood,
 )
-from ahsct.estimates._cox_separation import limit_of
+from ahsct.estimates._cox_separation import Separation, separation
 from ahsct.estimates._risk_sets import RiskSets, risk_sets
 from ahsct.estimates._risk_table import Floats
 
@@ -26,6 +27,13 @@ _UNSETTLED = 1e-6
 _FAR = 30.0  # along a direction that orders patients by 1 or more: those below count exp(-30)
 
 
+class Limit(NamedTuple):
+    """The likelihood without the infinite coefficients: at one held coefficient, if any, then those of the basis."""
+
+    separation: Separation
+    likelihood_at: Callable[[Floats], Likelihood]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CoxRegression:
     """A fitted model, one item per coefficient.
@@ -33,7 +41,8 @@ class CoxRegression:
     `covariance` is the inverse information, `robust` the sandwich estimate where clusters were given. A
     coefficient `is_diverging` where the likelihood keeps rising towards infinity (separation); its variance is
     NaN, and `towards` says where it goes: -1 or 1, or 0 where the likelihood, once other coefficients are infinite,
-    no longer depends on it. Its item of `coefficients` is so far out that nothing changes any more. `likelihood_at` gives the
+    no longer depends on it. Its item of `coefficients` is so far out that nothing changes any more. `limit` makes the
+    likelihood that is left then, with one coefficient held or none. `likelihood_at` gives the
     (penalised) likelihood anywhere, its argument being the coefficients times `scale`, per standard deviation of
     a covariate. `x` holds the covariates of the sorted rows, less their `centre`.
     """
@@ -46,6 +55,7 @@ class CoxRegression:
     likelihood: Likelihood
     null: Likelihood
     likelihood_at: Callable[[Floats], Likelihood]
+    limit: Callable[[int | None], Limit]
     scale: Floats
     x: Floats
     centre: Floats
@@ -129,6 +139,20 @@ def cox_regression(
             return exact_likelihood(scaled, sets, beta)
         return partial_likelihood(scaled, sets, beta, firth=firth)
 
+    def limit(fixed: int | None) -> Limit:
+        found = separation(scaled, sets, is_exact=ties == "exact", fixed=fixed)
+        level = np.empty_like(found.level)
+        level[sets.order] = found.level
+        strata = np.column_stack((level, np.zeros_like(level) if stratum is None else stratum))
+        within = np.unique(strata, axis=0, return_inverse=True)[1].reshape(-1)
+        left = risk_sets(time, is_event, entry=entry, stratum=within, ties=ties)
+        held = scaled[:, [] if fixed is None else [fixed]]
+        sorted_as_given = np.empty((level.size, held.shape[1] + found.basis.shape[1]))
+        sorted_as_given[sets.order] = np.hstack((held, scaled @ found.basis))
+        z = sorted_as_given[left.order]
+        of = exact_likelihood if ties == "exact" else partial_likelihood
+        return Limit(found, lambda beta: of(z, left, beta))
+
     start = likelihood(np.zeros(columns.shape[1]))
     everything = np.ones(columns.shape[1], dtype=bool)
     _require_information(start.information)
@@ -142,7 +166,7 @@ def cox_regression(
     elif firth:
         raise _no_top(largest)
     else:
-        beta, end, is_diverging, towards, covariance = _at_limit(scaled, sets, ties)
+        beta, end, is_diverging, towards, covariance = _at_limit(limit(None))
     covariance = covariance / np.outer(scale, scale)
     robust, n_clusters = None, None
     if cluster is not None:
@@ -162,6 +186,7 @@ def cox_regression(
         likelihood=_in_units(end, scale, firth),
         null=_in_units(start, scale, firth),
         likelihood_at=likelihood,
+        limit=limit,
         scale=scale,
         x=rows,
         centre=centre,
@@ -172,6 +197,7 @@ def cox_regression(
     )
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # far out with delayed entry: seen below
 def maximise(
     likelihood: Callable[[Floats], Likelihood],
     beta: Floats,
@@ -228,20 +254,21 @@ def _curvature(
 
 
 def _at_limit(
-    x: Floats, sets: RiskSets, ties: str
+    limit: Limit,
 ) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats, Floats]:
     """Return coefficients, supremum, which diverge, whereto, and the covariance, under separation or next to it."""
-    limit = limit_of(x, sets, is_exact=ties == "exact")
-    everything = np.ones(limit.basis.shape[1], dtype=bool)
-    free, top, largest = maximise(limit.likelihood, np.zeros(everything.size), everything)
-    if largest > _UNSETTLED:
+    basis = limit.separation.basis
+    everything = np.ones(basis.shape[1], dtype=bool)
+    start = limit.likelihood_at(np.zeros(everything.size))
+    free, top, largest = maximise(limit.likelihood_at, np.zeros(everything.size), everything)
+    if largest > _UNSETTLED or vanishing(start.information, top.information, everything).any():
         raise _no_top(largest)
-    covariance = limit.basis @ np.linalg.inv(top.information) @ limit.basis.T
-    information = limit.basis @ top.information @ limit.basis.T
-    is_diverging = np.linalg.norm(limit.basis, axis=1) < 1 - 1e-9
+    covariance = basis @ np.linalg.inv(top.information) @ basis.T
+    is_diverging = np.linalg.norm(basis, axis=1) < 1 - 1e-9
     covariance[is_diverging] = covariance[:, is_diverging] = np.nan
-    found = Likelihood(top.value, limit.basis @ top.score, information)
-    return limit.basis @ free + _FAR * limit.direction, found, is_diverging, limit.towards, covariance
+    found = Likelihood(top.value, basis @ top.score, basis @ top.information @ basis.T)
+    coefficients = basis @ free + _FAR * limit.separation.direction
+    return coefficients, found, is_diverging, limit.separation.towards, covariance
 
 
 def _no_top(largest: float) -> RequestError:
@@ -263,7 +290,7 @@ def vanishing(before: Floats, after: Floats, free: npt.NDArray[np.bool_]) -> npt
     except np.linalg.LinAlgError:  # there was none to begin with
         return free.copy()
     values, vectors = np.linalg.eigh(root @ after[which] @ root.T)
-    gone = values < 1e-4 if values[0] < 1e-6 else np.zeros(values.size, dtype=bool)
+    gone = values < 1e-4 if values.min(initial=1.0) < 1e-6 else np.zeros(values.size, dtype=bool)
     directions = np.abs(root.T @ vectors[:, gone])
     found = np.zeros(free.size, dtype=bool)
     if directions.size:
