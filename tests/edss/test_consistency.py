@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ahsct.cli.main import app
-from ahsct.edss import ambulation_from_walking, find_inconsistencies
+from ahsct.edss import ambulation_from_walking, explain, find_inconsistencies, score
 from ahsct.edss.grades import SYSTEMS
 from ahsct.errors import TableError
 
@@ -119,3 +119,49 @@ def test_the_command_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
         "error step_differs: 1, first row 2. EDSS 4.0 is recorded, the grades and walking give 3.0."
         in done.output
     )
+
+
+@pytest.mark.parametrize(
+    ("coding", "ambulation", "distance", "contradicts"),
+    [
+        ("0-16", 0, 30.0, True),
+        ("0-16", 0, float("inf"), False),
+        ("0-16", 3, 250.0, False),
+        ("0-16", 3, 300.0, True),
+        ("0-16", 6, 40.0, True),
+        ("0-16", 9, 130.0, True),
+        ("0-13", 5, 130.0, False),  # aid on both sides
+        ("0-13", 6, 130.0, True),
+        ("0-16", 12, 3.0, False),
+        ("0-16", 12, 20.0, True),
+    ],
+)
+def test_a_distance_that_cannot_go_with_the_ambulation_score(
+    coding: str, ambulation: int, distance: float, contradicts: bool
+) -> None:
+    exam = pl.DataFrame(
+        {key: [2] for key in SYSTEMS} | {"ambulation": [ambulation], "distance_m": [distance]}
+    )
+    found = find_inconsistencies(exam, ambulation_coding=coding)["finding"].to_list()  # type: ignore[arg-type]
+    assert ("distance_contradicts_walking" in found) is contradicts
+
+
+def test_in_bed_with_hardly_a_sign_is_worth_a_look() -> None:
+    exam = pl.DataFrame({key: [1] for key in SYSTEMS} | {"ambulation": [12], "edss": [8.0]})
+    found = find_inconsistencies(exam, ambulation_coding="0-16")["finding"].to_list()
+    assert {"restricted_with_grades_1", "restricted_without_motor_signs"} <= set(found)
+
+
+def test_words_of_levels_that_stand_for_several_ways_of_walking() -> None:
+    row = dict.fromkeys(SYSTEMS, 2)
+    assert "or 120 m or more with aid on both" in explain(row | {"ambulation": 5}, ambulation_coding="0-13")
+    assert "or 5 to 119 m with aid on both" in explain(row | {"ambulation": 6}, ambulation_coding="0-13")
+    assert "50 m" not in explain(row | {"ambulation": 6}, ambulation_coding="0-16", profile="kurtzke")
+    alone = dict.fromkeys(SYSTEMS, 0) | {"fs_pyramidal": 4, "ambulation": 0}
+    assert "the others 0 or 1" in explain(alone, ambulation_coding="0-16")
+    assert "the others 0 to 2" in explain(alone, ambulation_coding="0-16", profile="lenient")
+
+
+def test_grades_written_as_decimals_are_read() -> None:
+    exam = {name: ["1.0"] for name in SYSTEMS} | {"ambulation": ["0.0"]}
+    assert score(pl.DataFrame(exam), ambulation_coding="0-16")["step"].to_list() == [1.5]

@@ -19,8 +19,8 @@ from ahsct.eligibility import (
     nearest_misses,
     rule_flow,
 )
-from ahsct.eligibility.facts import facts_of_one, typed_facts
 from ahsct.eligibility.hct_ci import hct_ci_items
+from ahsct.eligibility.told import facts_of_one, typed_facts
 from ahsct.errors import DefinitionError, TableError
 
 SETS = [load_rule_set(id) for id in list_rule_sets()]
@@ -103,16 +103,16 @@ def test_an_example_worked_by_hand() -> None:
 def test_alternatives_need_only_one_and_one_missing_fact_may_settle_it() -> None:
     known = {"ms_course": "RRMS", "is_dmt_naive": False, "age_years": 30, "edss": 2.0}
     one = assess_eligibility(
-        facts_of_one(known | {"relapses_n_12m": 1}, name="x"), [load_rule_set("starms2021")]
+        facts_of_one(known | {"activity_episodes_on_dmt_n_12m": 1}, name="x"), [load_rule_set("starms2021")]
     )
     assert one.rule_sets.select("status", "settled_by").row(0) == ("met", None)
-    none = facts_of_one(known | {"relapses_n_12m": 0, "active_lesions_n_12m": 0}, name="x")
+    none = facts_of_one(known | {"activity_episodes_on_dmt_n_12m": 0}, name="x")
     assert assess_eligibility(none, [load_rule_set("starms2021")]).rule_sets["not_met"].to_list() == [
         ["STAR-02 or STAR-03"]
     ]
-    open_one = facts_of_one(known | {"relapses_n_12m": 0}, name="x")
+    open_one = facts_of_one(known, name="x")
     row = assess_eligibility(open_one, [load_rule_set("starms2021")]).rule_sets.row(0, named=True)
-    assert (row["status"], row["settled_by"]) == ("unknown", "active_lesions_n_12m")
+    assert (row["status"], row["settled_by"]) == ("unknown", "activity_episodes_on_dmt_n_12m")
 
 
 def cohort() -> pl.DataFrame:

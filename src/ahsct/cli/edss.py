@@ -89,6 +89,8 @@ def check(
         typer.echo(f"  {severity} {finding}: {rows.height}, first row {first['row']}. {first['message']}")
     if absent := [name for name in (*SYSTEMS, "ambulation", "edss") if name not in examinations.columns]:
         typer.echo(f"  not checked, for there is no such column: {', '.join(absent)}")
+    if lacking := [name for name in ("patient_id", "visit_day") if name not in examinations.columns]:
+        typer.echo(f"  courses were not looked at, for there is no column {' or '.join(lacking)}")
     n_errors = found["severity"].to_list().count("error")
     typer.echo(
         f"{count_of(examinations.height, 'examination')}, {count_of(n_errors, 'error')}, "

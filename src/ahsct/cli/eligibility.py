@@ -119,7 +119,7 @@ def hct_ci(
 def _facts(file: Path | None) -> pl.DataFrame | None:
     import polars as pl
 
-    from ahsct.eligibility.facts import typed_facts
+    from ahsct.eligibility.told import typed_facts
 
     if file is None:
         return None

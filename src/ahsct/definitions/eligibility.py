@@ -75,7 +75,8 @@ class RuleSet:
     """A dated set of rules.
 
     `high_efficacy` names its class of drugs. A DMT has failed when it was stopped for lack of efficacy, or
-    there was a relapse or an active scan after `failure_after_months` on it.
+    there was a relapse or an active scan after `failure_after_months` on it. Activity on a DMT counts on those of the
+    `qualifying_groups` (injectable, oral, monoclonal, other); on any where none is named.
     """
 
     schema: Literal[1]
@@ -88,6 +89,7 @@ class RuleSet:
     high_efficacy: tuple[str, ...] = ()
     high_efficacy_seen: Seen = "recalled"
     failure_after_months: int = 0
+    qualifying_groups: tuple[Literal["injectable", "oral", "monoclonal", "other"], ...] = ()
     failure_seen: Seen = "recalled"
 
     def __post_init__(self) -> None:

@@ -44,6 +44,7 @@ FACTS = {
     "months_since_mri": _number("months since the last scan"),
     "failed_high_efficacy_dmt_n": _number("high-efficacy DMTs that failed"),
     "failed_dmt_n": _number("DMTs that failed"),
+    "failed_baseline_dmt_n": _number("interferons or glatiramer that failed"),
     "relapses_n": _counted("relapses"),
     "relapses_on_dmt_n": _counted("relapses on a DMT"),
     "disabling_relapses_n": Fact("disabling relapses", "number", is_derived=False, is_windowed=True),
@@ -53,6 +54,7 @@ FACTS = {
     "new_or_enlarging_t2_n": _counted("new or enlarging T2 lesions"),
     "active_lesions_n": _counted("gadolinium-enhancing, new or enlarging lesions"),
     "activity_episodes_n": _counted("relapses and active scans"),
+    "activity_episodes_on_dmt_n": _counted("relapses and active scans on a DMT for long enough to fail"),
     "edss_rise": _counted("rise of EDSS"),
     "is_dmt_naive": _flag("never had a DMT"),
     "had_mitoxantrone": _flag("had mitoxantrone"),
@@ -85,6 +87,7 @@ FACTS = {
     "has_psychosocial_problem": _told("psychosocial or addiction problem"),
     "is_pml_suspected": _told("progressive multifocal leukoencephalopathy suspected"),
     "has_cytopenia_as_in_mds": _told("cytopenia consistent with myelodysplasia"),
+    "is_admitted_by_video": _told("admitted after a video assessment"),
     "can_transfer": _told("can transfer without help"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +30,10 @@ FINDINGS = {
     "message": pl.String(),
 }
 _SHORT_COURSE_DAYS = 92  # a change of walking in so short a time is worth a look, not an error
+# metres that go with an ambulation score of 0 to 15
+_RANGES_M = {0: (500.0, math.inf), 1: (500.0, math.inf), 2: (300.0, 499.9), 3: (200.0, 299.9), 4: (100.0, 199.9), 5: (0.0, 99.9),
+             6: (50.0, math.inf), 7: (120.0, math.inf), 8: (0.0, 49.9), 9: (5.0, 119.9),
+             **dict.fromkeys(range(10, 16), (0.0, 4.9))}  # fmt: skip
 _COLUMNS = (*SYSTEMS, "ambulation")
 
 
@@ -67,7 +72,7 @@ def find_inconsistencies(
         `off_scale`, `step_differs` (recorded and derived step), `walking_contradicts_step` (where grades are
         missing), `other_coding_fits` (the step agrees with the other ambulation coding), `step_below_grade`,
         `grade_6_walking_freely`, `restricted_without_motor_signs`, `restricted_with_grades_1`,
-        `step_moved_without_grades`, `step_moved_against_grades`, `walking_jumped`.
+        `distance_contradicts_walking` (with a column `distance_m` [m]), `step_moved_without_grades`, `step_moved_against_grades`, `walking_jumped`.
 
     Raises
     ------
@@ -114,8 +119,24 @@ def _examinations(
             "edss": frame["edss"].cast(pl.Float64) if "edss" in has else pl.Series([None], dtype=pl.Float64).new_from_index(0, frame.height),
             "step": scored["step"],
             "other_step": _step_in_other_coding(whole, other, grades, profile),
+            "distance_m": frame["distance_m"].cast(pl.Float64, strict=False) if "distance_m" in has else pl.Series([None], dtype=pl.Float64).new_from_index(0, frame.height),
         }
-    ).with_columns(pl.max_horizontal(*SYSTEMS).alias("highest"))  # fmt: skip
+    ).with_columns(pl.max_horizontal(*SYSTEMS).alias("highest"), **_distances(coding, profile))  # fmt: skip
+
+
+def _distances(coding: Coding | None, profile: EdssProfile) -> dict[str, pl.Expr]:
+    """Return from what to what [m] the ambulation score lets the distance be."""
+    ranges = dict(_RANGES_M)
+    if profile.walking == "kurtzke":
+        ranges |= {6: (0.0, math.inf), 9: (5.0, math.inf)}
+    if coding == "0-13":  # 5 also stands for aid on one or both sides, 6 (8 of 16) for aid on both
+        ranges |= {5: (0.0, math.inf), 8: (0.0, ranges[9][1])}
+    return {
+        name: pl.col("walking").replace_strict(
+            {score: limits[end] for score, limits in ranges.items()}, default=None, return_dtype=pl.Float64
+        )
+        for end, name in enumerate(("shortest", "longest"))
+    }
 
 
 def _step_in_other_coding(frame: pl.DataFrame, other: str, grades: Grades, profile: EdssProfile) -> pl.Series:
@@ -151,11 +172,14 @@ def _within(coding: Coding | None) -> list[_Check]:
                "EDSS {0} is below the highest grade used, {1}.", ("edss", "highest")),
         _Check("grade_6_walking_freely", "warning", (highest >= 6) & (walking <= 2),
                "A grade of 6 with free walking (ambulation {0}).", ("walking",)),
-        _Check("restricted_without_motor_signs", "warning", (walking >= 1) & (walking <= 4) & (motor < 2),
+        _Check("restricted_without_motor_signs", "warning", (walking >= 1) & (walking <= 15) & (motor < 2),
                "Walking is restricted (ambulation {0}) although pyramidal and cerebellar grades are below 2.",
                ("walking",)),
-        _Check("restricted_with_grades_1", "warning", (walking == 1) & (highest <= 1),
+        _Check("restricted_with_grades_1", "warning", (walking >= 1) & (walking <= 15) & (highest <= 1),
                "Walking is restricted although no grade is above 1: the step {0} rests on walking alone.", ("step",)),
+        _Check("distance_contradicts_walking", "error",
+               (pl.col("distance_m") < pl.col("shortest")) | (pl.col("distance_m") > pl.col("longest")),
+               "A distance of {0} m cannot go with ambulation {1} (0 to 16).", ("distance_m", "walking")),
     ]  # fmt: skip
 
 

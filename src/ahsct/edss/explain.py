@@ -26,6 +26,16 @@ _WALKS = {
     15: "is bedridden and cannot communicate",
     16: "died of MS",
 }
+# levels of the shorter coding that stand for several ways of walking
+_SHORT = {
+    5: "walks less than 100 m without aid, 50 m or more with aid on one side, or 120 m or more with aid on both",
+    6: "walks less than 50 m with aid on one side, or 5 to 119 m with aid on both",
+}
+_KURTZKE = {6: "walks with aid on one side", 9: "walks with aid on both sides"}
+_KURTZKE_SHORT = {
+    5: "walks less than 100 m without aid, or with aid on one side",
+    6: "walks with aid on both sides",
+}
 
 
 def explain(
@@ -67,9 +77,22 @@ def explain(
             was = "" if str(raw) in (str(grade), f"{grade}.0") else f" (raw {raw})"
             said.append(f"{_system(name)} {grade}{was}")
     listing = ", ".join(said) or "all 0"
-    why = f"the patient {_WALKS[walking]}" if rule == RULES[1] else _reason(RULES.index(rule), version)
+    if rule == RULES[1]:
+        why = f"the patient {_walk(walking, ambulation_coding, version)}"
+    else:
+        why = _reason(RULES.index(rule), version)
     note = " Cerebral grade 1 is ignored." if version.cerebral_grade_1 == "ignored" else ""
     return f"EDSS {step:.1f}: {why}. Grades: {listing}; ambulation {row.get('ambulation')}.{note}"
+
+
+def _walk(walking: int, coding: Coding | None, profile: EdssProfile) -> str:
+    """Return how the patient walks, as far as the coding and the version tell it."""
+    is_kurtzke = profile.walking == "kurtzke"
+    words = dict(_WALKS) | (_KURTZKE if is_kurtzke else {})
+    if coding == "0-13":
+        short = _KURTZKE_SHORT if is_kurtzke else _SHORT
+        words |= {at: short[level] for level, at in ((5, 5), (6, 8))}
+    return words[walking]
 
 
 def _system(name: str) -> str:
@@ -83,7 +106,7 @@ def _reason(rule: int, profile: EdssProfile) -> str:
     return {
         2: f"a grade above 4, two grades 4{three}, or six grades 3",
         3: f"one grade 4 beside other grades {others}, or walking 300 to 499 m",
-        4: "one grade 4, the others lower",
+        4: f"one grade 4, the others {'0 or 1' if profile.one_grade_4_with_grade_2 == '4.5' else '0 to 2'}",
         5: "walks 300 to 499 m without aid",
         6: "five grades 3",
         7: "three or four grades 3, two with a grade 2, one with three grades 2, or six grades 2",

@@ -1,8 +1,9 @@
 """Published rule sets applied to patients: met, not met, unknown; HCT-CI with its versions."""
 
 from ahsct.eligibility.assess import Eligibility, assess_eligibility
-from ahsct.eligibility.facts import derive_facts, read_patient
+from ahsct.eligibility.facts import derive_facts
 from ahsct.eligibility.hct_ci import hct_ci
+from ahsct.eligibility.told import read_patient
 from ahsct.eligibility.views import disagreements, nearest_misses, rule_flow
 
 __all__ = [

@@ -89,7 +89,7 @@ def assess_eligibility(
     Examples
     --------
     >>> from ahsct.definitions.eligibility import load_rule_set
-    >>> from ahsct.eligibility.facts import facts_of_one
+    >>> from ahsct.eligibility.told import facts_of_one
     >>> one = facts_of_one({"ms_course": "RRMS", "age_years": 50, "edss": 6.0}, name="example")
     >>> assess_eligibility(one, [load_rule_set("ramms2018")]).rule_sets.select("status", "not_met").row(0)
     ('not met', ['RAM-02'])
@@ -102,7 +102,7 @@ def assess_eligibility(
         if facts is not None:
             known = _with_told(known, facts)
         of_rules = [_apply(rule, known, rule_set) for rule in rule_set.rules]
-        rules += of_rules
+        rules += [frame.select(list(RULES)) for frame in of_rules]
         sets.append(_whole_set(rule_set, of_rules, known))
     return Eligibility(
         pl.concat(rules) if rules else pl.DataFrame(schema=RULES),
@@ -131,8 +131,10 @@ def holds(cases: Cases, facts: pl.DataFrame) -> pl.Expr:
 
 def _compare(condition: Condition, facts: pl.DataFrame) -> pl.Expr:
     if condition.key not in facts.columns:
-        return pl.lit(None, pl.Boolean)
+        return _active_lesions(condition, facts)
     column, value = pl.col(condition.key), condition.value
+    if condition.fact == "active_lesions_n":
+        return pl.coalesce(_OPERATORS[condition.op](column, value), _active_lesions(condition, facts))
     if isinstance(value, tuple):
         if condition.op == "in":
             return column.is_in(list(value))
@@ -142,17 +144,33 @@ def _compare(condition: Condition, facts: pl.DataFrame) -> pl.Expr:
     return _OPERATORS[condition.op](column, value)
 
 
+def _active_lesions(condition: Condition, facts: pl.DataFrame) -> pl.Expr:
+    """Return whether the lesions of each kind already make so many active ones; missing for any other fact."""
+    parts = [f"{kind}_{condition.window_months}m" for kind in ("gd_n", "new_t2_n", "new_or_enlarging_t2_n")]
+    seen = [pl.col(name) for name in parts if name in facts.columns]
+    if condition.fact != "active_lesions_n" or condition.op != ">=" or not seen:
+        return pl.lit(None, pl.Boolean)
+    assert isinstance(condition.value, (int, float))
+    # of new lesions, and of new or enlarging ones, the larger number holds the smaller
+    gd, *t2 = [pl.col(name) if name in facts.columns else pl.lit(None, pl.Float64) for name in parts]
+    t2_n = pl.max_horizontal(*t2)
+    at_least = gd.fill_null(0) + t2_n.fill_null(0) >= condition.value
+    is_known = gd.is_not_null() & t2[1].is_not_null()
+    return pl.when(at_least | is_known).then(at_least)
+
+
 def _apply(rule: EligibilityRule, facts: pl.DataFrame, rule_set: RuleSet) -> pl.DataFrame:
     """Return one rule for each patient."""
     applies = holds(rule.applies_when, facts) if rule.applies_when else pl.lit(True)
     met = holds(rule.cases, facts) if rule.cases else pl.lit(None, pl.Boolean)
     if rule.kind == "exclude":
         met = ~met
-    # where it is unknown whether the rule applies, the patient may not be covered at all: that stays open
+    says_nothing = pl.lit(rule.kind == "note" and not rule.cases)
+    # a rule that is met stands in nobody's way, whether it applies or not
     status = (
-        pl.when(applies.eq_missing(pl.lit(False)))
+        pl.when(applies.eq_missing(pl.lit(False)) | says_nothing)
         .then(pl.lit("does not apply"))
-        .when(met.eq_missing(pl.lit(True)) & applies.eq_missing(pl.lit(True)))
+        .when(met.eq_missing(pl.lit(True)))
         .then(pl.lit("met"))
         .when(met.eq_missing(pl.lit(False)) & applies.eq_missing(pl.lit(True)))
         .then(pl.lit("not met"))
@@ -168,6 +186,8 @@ def _apply(rule: EligibilityRule, facts: pl.DataFrame, rule_set: RuleSet) -> pl.
     nothing = pl.lit([], pl.List(pl.String))
     missing = [pl.when(~is_known).then(pl.lit(key)) for key, is_known in known.items()]
     asked = pl.concat_list(missing).list.drop_nulls() if missing else nothing
+    of_scope = dict.fromkeys(c.key for case in rule.applies_when for c in case)
+    scope = [pl.when(~known[key]).then(pl.lit(key)) for key in of_scope]
     return facts.select(
         "patient_id",
         pl.lit(rule_set.id).alias("rule_set"),
@@ -179,7 +199,9 @@ def _apply(rule: EligibilityRule, facts: pl.DataFrame, rule_set: RuleSet) -> pl.
         # only an open rule asks for anything
         pl.when(status == "unknown").then(asked).otherwise(nothing).alias("missing"),
         pl.lit(rule.seen).alias("seen"),
-    ).select(pl.col(name).cast(dtype) for name, dtype in RULES.items())
+        applies.alias("_applies"),
+        (pl.concat_list(scope).list.drop_nulls() if scope else nothing).alias("_scope"),
+    ).cast(RULES | {"_applies": pl.Boolean(), "_scope": pl.List(pl.String())})  # type: ignore[arg-type]
 
 
 def _printed(key: str, facts: pl.DataFrame) -> pl.Expr:
@@ -200,6 +222,8 @@ def _whole_set(rule_set: RuleSet, of_rules: list[pl.DataFrame], facts: pl.DataFr
     wide = pl.DataFrame(
         [frame["status"].alias(rule.id) for rule, frame in pairs]
         + [frame["missing"].alias(f"missing {rule.id}") for rule, frame in pairs]
+        + [frame["_applies"].alias(f"applies {rule.id}") for rule, frame in pairs]
+        + [frame["_scope"].alias(f"scope {rule.id}") for rule, frame in pairs]
     )
     required = [rule for rule in rule_set.rules if rule.is_required]
     groups: dict[str, list[EligibilityRule]] = {}
@@ -214,7 +238,7 @@ def _whole_set(rule_set: RuleSet, of_rules: list[pl.DataFrame], facts: pl.DataFr
 
     preferred = [rule.id for rule in rule_set.rules if rule.kind == "prefer"]
     includes = [rule.id for rule in rule_set.rules if rule.kind in ("include", "refer")]
-    covered = pl.any_horizontal(pl.col(id) != "does not apply" for id in includes)
+    covered = pl.any_horizontal(f"applies {id}" for id in includes)  # missing where nobody can tell
     recalled = [rule.id for rule in required if rule.seen == "recalled"]
     names = {name: " or ".join(rule.id for rule in rules) for name, rules in groups.items()}
     not_met = pl.concat_list(
@@ -227,6 +251,14 @@ def _whole_set(rule_set: RuleSet, of_rules: list[pl.DataFrame], facts: pl.DataFr
         .otherwise(nothing)
         for rule in required
     ).list.unique(maintain_order=True)
+    scope = pl.concat_list(
+        pl.when(pl.col(f"applies {id}").is_null()).then(f"scope {id}").otherwise(nothing) for id in includes
+    )
+    asked = (
+        pl.when(covered.is_null())
+        .then(pl.concat_list(asked, scope).list.unique(maintain_order=True))
+        .otherwise(asked)
+    )
     result = wide.select(
         facts["patient_id"],
         pl.lit(rule_set.id).alias("rule_set"),
@@ -235,7 +267,7 @@ def _whole_set(rule_set: RuleSet, of_rules: list[pl.DataFrame], facts: pl.DataFr
         .then(pl.lit("not covered"))
         .when(count("not met") > 0)
         .then(pl.lit("not met"))
-        .when(count("unknown") > 0)
+        .when((count("unknown") > 0) | covered.is_null())
         .then(pl.lit("unknown"))
         .otherwise(pl.lit("met"))
         .alias("status"),

@@ -1,28 +1,24 @@
-"""What the rules ask of each patient, from a study's tables or from one patient's file."""
+"""What the rules ask of each patient, from a study's tables."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from ahsct.definitions.eligibility import RuleSet
 from ahsct.definitions.facts import FACTS, fact_of
-from ahsct.errors import RequestError, SourceError, TableError, did_you_mean
+from ahsct.eligibility.drug_courses import Courses, drug_courses
+from ahsct.eligibility.told import DTYPES
+from ahsct.errors import RequestError
 from ahsct.tables import Study
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 At = Literal["index", "treatment_decision", "randomisation", "mobilisation_start"]
-_DTYPES = {"number": pl.Float64(), "flag": pl.Boolean(), "text": pl.String()}
-_FAILED = (
-    r"(?i)inefficacy|lack of efficacy|inefficient|breakthrough|failure|disease activity|relapse|progression"
-)
 _LESIONS = ("gd_n", "new_t2_n", "enlarging_t2_n")
-_CYTOTOXIC = ("cyclophosphamide", "mitoxantrone", "azathioprine", "methotrexate", "cladribine", "busulfan")
+_RECENT_DAYS = 365  # an examination before that says nothing of the day
 
 
 def facts_needed(rule_sets: Iterable[RuleSet]) -> list[str]:
@@ -90,13 +86,14 @@ class _Context:
         self.people = wanted.join(first, on="patient_id", how="left", maintain_order="left").with_columns(
             day.cast(pl.Int64).alias("at_day")
         )
+        self.courses: Courses = drug_courses(study, self.people)
 
     def fact(self, key: str) -> pl.Series:
         """Return one fact; those that no table holds are unknown."""
         name = fact_of(key)
         assert name is not None, key
         months = int(key.rpartition("_")[2][:-1]) if FACTS[name].is_windowed else None
-        dtype = _DTYPES[FACTS[name].kind]
+        dtype = DTYPES[FACTS[name].kind]
         if not FACTS[name].is_derived:
             return pl.Series([None], dtype=dtype).new_from_index(0, self.people.height)
         method = getattr(self, f"_{name}")
@@ -160,7 +157,9 @@ class _Context:
 
     def _last_at_visit(self, column: str) -> pl.Series:
         rows = self._rows("visits", ["visit_day", column]).filter(
-            (pl.col("visit_day") <= pl.col("at_day")) & pl.col(column).is_not_null()
+            (pl.col("visit_day") <= pl.col("at_day"))
+            & (pl.col("visit_day") > pl.col("at_day") - _RECENT_DAYS)
+            & pl.col(column).is_not_null()
         )
         return self._by_patient(
             rows.sort("visit_day", maintain_order=True), pl.col(column).last(), absent=None
@@ -192,8 +191,20 @@ class _Context:
         rows = self._rows("relapses", ["onset_day"])
         counted = rows.filter(_in_window("onset_day", months))
         n = self._by_patient(counted, pl.len().cast(pl.Float64), absent=0.0)
-        undated = rows.filter(pl.col("onset_day").is_null())
-        return self._at_least(name, n, undated["patient_id"].unique().to_list())
+        return self._at_least(name, n, self._relapses_open(rows))
+
+    def _relapses_open(self, rows: pl.DataFrame) -> list[str]:
+        """Return the patients of whom the table may lack relapses: undated ones, or those from before the study."""
+        if rows.filter(pl.col("onset_day") <= pl.col("at_day")).is_empty():
+            return self.people["patient_id"].to_list()  # it may begin with the study
+        undated = rows.filter(pl.col("onset_day").is_null())["patient_id"]
+        lacking = []
+        for months in (12, 24):
+            before = pl.col("onset_day").is_between(-months * DAYS_PER_MONTH, 0)
+            n = self._by_patient(rows.filter(before), pl.len(), absent=0)
+            fewer = (pl.lit(n) < pl.col(f"n_relapses_{months}m")).fill_null(False)
+            lacking += self.people.filter(fewer)["patient_id"].to_list()
+        return [*undated.unique(), *lacking]
 
     def _relapses_n(self, months: int) -> pl.Series:
         from_rows = self._relapses(months, "relapses_n")
@@ -202,7 +213,7 @@ class _Context:
         )
         # a count recorded for the index date says nothing of another day
         recorded = pl.when(pl.col("at_day") == 0).then(recorded)
-        return self._per_patient(pl.coalesce(pl.lit(from_rows), recorded.cast(pl.Float64)))
+        return self._per_patient(pl.max_horizontal(pl.lit(from_rows), recorded.cast(pl.Float64)))
 
     def _steroid_treated_relapses_on_dmt_n(self, months: int) -> pl.Series:
         """Count relapses that were treated and came after the rule set's months on the drug."""
@@ -221,23 +232,66 @@ class _Context:
         if not (self.study.has("relapses") and self.study.has("treatments")):
             return self._unknown()
         rows = self._rows("relapses", ["onset_day", "steroid_treated"]).with_columns(keep.alias("_keep"))
-        counted = rows.filter(_in_window("onset_day", months) & pl.col("_keep")).with_row_index("_row")
-        courses = self._courses().select("patient_id", "start_day", "end_day")
-        on_drug = (pl.col("onset_day") >= pl.col("start_day") + after_months * DAYS_PER_MONTH) & (
-            pl.col("onset_day") <= pl.col("end_day").fill_null(pl.col("at_day"))
+        counted = rows.filter(_in_window("onset_day", months) & pl.col("_keep"))
+        n = self._by_patient(
+            self._during(counted, "onset_day", self.courses.dmt, after_months),
+            pl.len().cast(pl.Float64),
+            absent=0.0,
         )
-        hit = (
-            counted.join(courses, on="patient_id", how="inner", maintain_order="left")
-            .filter(on_drug)
-            .unique("_row")
-        )
-        n = self._by_patient(hit, pl.len().cast(pl.Float64), absent=0.0)
         undated = [
             *rows.filter(pl.col("onset_day").is_null() & pl.col("_keep").fill_null(True))["patient_id"],
             *rows.filter(pl.col("_keep").is_null() & _in_window("onset_day", months))["patient_id"],
-            *self._courses().filter(pl.col("start_day").is_null())["patient_id"],
+            *self._relapses_open(rows.filter(pl.col("onset_day").is_not_null())),
         ]
-        return self._at_least(name, n, undated)
+        return self._at_least(name, n, [*undated, *self._courses_open()])
+
+    def _during(
+        self, happened: pl.DataFrame, day: str, courses: pl.DataFrame, after_months: int
+    ) -> pl.DataFrame:
+        """Return the rows whose day lies in a course, so many months after its start."""
+        within = (
+            (pl.col(day) >= pl.col("start_day") + after_months * DAYS_PER_MONTH)
+            & (pl.col(day) > pl.col("start_day"))
+            & (pl.col(day) <= pl.col("end_day").fill_null(pl.col("at_day")))
+        )
+        return (
+            happened.with_row_index("_row")
+            .join(courses.select("patient_id", "start_day", "end_day"), on="patient_id", how="inner")
+            .filter(within)
+            .unique("_row")
+            .sort("_row")
+        )
+
+    def _courses_open(self) -> list[str]:
+        """Return the patients of whom a course of a DMT, or its start, may be unknown."""
+        undated = self.courses.dmt.filter(pl.col("start_day").is_null())["patient_id"]
+        return [*undated, *self.courses.incomplete]
+
+    def _activity_episodes_on_dmt_n(self, months: int) -> pl.Series:
+        """Count relapses and active scans on a DMT that qualifies, after the rule set's months on it."""
+        if not (self.study.has("relapses") and self.study.has("treatments")):
+            return self._unknown()
+        groups = list(self.rules.qualifying_groups)
+        dmt = self.courses.dmt
+        is_group = pl.col("group").is_in(groups) if groups else pl.lit(True)
+        relapses = self._rows("relapses", ["onset_day"])
+        scans = self._scans(months)
+        active = scans.filter(pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0)
+        found = pl.concat(
+            self._during(rows, day, dmt.filter(is_group), self.rules.failure_after_months).select(
+                "patient_id"
+            )
+            for rows, day in (
+                (relapses.filter(_in_window("onset_day", months)), "onset_day"),
+                (active, "scan_day"),
+            )
+        )
+        n = self._by_patient(found, pl.len().cast(pl.Float64), absent=0.0)
+        counted = scans.filter(pl.any_horizontal(pl.col(_LESIONS).is_not_null()))["patient_id"]
+        unscanned = self.people.filter(~pl.col("patient_id").is_in(counted.to_list()))["patient_id"]
+        unread = dmt.filter(pl.col("group").is_null() & pl.lit(bool(groups)))["patient_id"]
+        unclear = [*self._relapses_open(relapses), *self._courses_open(), *unscanned, *unread]
+        return self._at_least("activity_episodes_on_dmt_n", n, unclear)
 
     # scans
 
@@ -307,24 +361,19 @@ class _Context:
 
     # treatments
 
-    def _courses(self) -> pl.DataFrame:
-        rows = self._rows(
-            "treatments", ["kind", "drug", "drug_class", "start_day", "end_day", "reason_stopped"]
-        )
-        before = (pl.col("start_day") < pl.col("at_day")).fill_null(True)
-        return rows.filter((pl.col("kind") == "dmt") & before)
-
-    def _had_drug(self, drugs: tuple[str, ...]) -> pl.Series:
+    def _had_drug(self, is_one: pl.Expr) -> pl.Series:
+        """Say whether a patient had a drug; unknown where a name could not be read or a course may be missing."""
         if not self.study.has("treatments"):
             return self._unknown()
-        rows = self._courses().filter(pl.col("drug").str.to_lowercase().is_in(drugs))
-        return self._by_patient(rows, pl.lit(True).first(), absent=False)
+        had = self._by_patient(self.courses.drugs, is_one.any(ignore_nulls=False), absent=False)
+        is_open = pl.col("patient_id").is_in(self.courses.incomplete)
+        return self._per_patient(pl.when(pl.lit(had).eq_missing(pl.lit(True)) | ~is_open).then(pl.lit(had)))
 
     def _had_mitoxantrone(self) -> pl.Series:
-        return self._had_drug(("mitoxantrone",))
+        return self._had_drug(pl.col("substance") == "mitoxantrone")
 
     def _had_cytotoxic_drug(self) -> pl.Series:
-        return self._had_drug(_CYTOTOXIC)
+        return self._had_drug(pl.col("is_cytotoxic"))
 
     def _had_transplant(self) -> pl.Series:
         if not self.study.has("transplants"):
@@ -335,49 +384,55 @@ class _Context:
         recorded = pl.col("prior_dmt_n") == 0
         if not self.study.has("treatments"):
             return self._per_patient(recorded)
-        none = self._by_patient(self._courses(), pl.lit(False).first(), absent=True)
-        return self._per_patient(pl.lit(none) & recorded.fill_null(True))
+        had = pl.col("patient_id").is_in(self.courses.dmt["patient_id"].to_list()) | ~recorded.fill_null(True)
+        is_open = pl.col("patient_id").is_in(self.courses.incomplete)
+        return self._per_patient(pl.when(had).then(False).when(~is_open).then(True))
 
     def _years_since_first_dmt(self) -> pl.Series:
         first = (pl.col("at_day").first() - pl.col("start_day").min()) / DAYS_PER_YEAR
-        return self._by_patient(self._courses(), first, absent=None)
+        years = self._by_patient(self.courses.dmt, first, absent=None)
+        return self._per_patient(
+            pl.when(~pl.col("patient_id").is_in(self._courses_open())).then(pl.lit(years))
+        )
 
-    def _failed(self, name: str, keep: pl.Expr | None) -> pl.Series:
+    def _failed(self, name: str, is_one: pl.Expr) -> pl.Series:
         """Count the drugs that failed: stopped for it, or activity while on them after the rule set's months."""
         if not self.study.has("treatments"):
             return self._per_patient(pl.when(pl.col("prior_dmt_n") == 0).then(0.0))
-        courses = self._courses() if keep is None else self._courses().filter(keep)
-        courses = courses.with_row_index("_course")
-        stopped = courses.filter(pl.col("reason_stopped").str.contains(_FAILED).fill_null(False))
+        courses = self.courses.dmt.with_row_index("_course")
+        scans = self._scans(None).filter(pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0)
         since = pl.col("start_day") + self.rules.failure_after_months * DAYS_PER_MONTH
         until = pl.min_horizontal(pl.col("end_day").fill_null(pl.col("at_day")), "at_day")
-        failed = [stopped.select("_course", "patient_id", "drug")]
-        scans = self._scans(None).filter(pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0)
+        active: list[int] = []
         for happened, day in ((self._rows("relapses", ["onset_day"]), "onset_day"), (scans, "scan_day")):
-            beside = courses.join(
-                happened.select("patient_id", day), on="patient_id", how="inner", maintain_order="left"
-            )
-            on_drug = beside.filter(
-                (pl.col(day) >= since) & (pl.col(day) > pl.col("start_day")) & (pl.col(day) <= until)
-            )
-            failed.append(on_drug.select("_course", "patient_id", "drug"))
-        drugs = pl.concat(failed).unique(["patient_id", "drug"], maintain_order=True)
-        n = self._by_patient(drugs, pl.len().cast(pl.Float64), absent=0.0)
-        # stopped for a reason nobody wrote down, or nothing that could show activity: perhaps it failed
+            beside = courses.join(happened.select("patient_id", day), on="patient_id", how="inner")
+            on_drug = (pl.col(day) >= since) & (pl.col(day) > pl.col("start_day")) & (pl.col(day) <= until)
+            active += beside.filter(on_drug)["_course"].to_list()
+        # ended for a reason nobody wrote down or that cannot be read, or nothing to show activity: perhaps it failed
         can_tell = self.study.has("relapses") and self.study.has("mri")
-        is_open = pl.col("start_day").is_null() | (
-            pl.col("reason_stopped").is_null() & (pl.col("end_day").is_not_null() | pl.lit(not can_tell))
+        goes_on = pl.col("end_day").is_null() & pl.col("reason_stopped").is_null() & pl.lit(can_tell)
+        failed = (
+            pl.when(pl.col("stopped_for_failure") | pl.col("_course").is_in(active))
+            .then(True)
+            .when(pl.col("start_day").is_not_null() & (goes_on | ~pl.col("stopped_for_failure")))
+            .then(False)
         )
-        others = courses.filter(is_open).join(
+        judged = courses.with_columns((is_one & failed).alias("_counts"))
+        drugs = judged.filter(pl.col("_counts")).unique(["patient_id", "drug"], maintain_order=True)
+        n = self._by_patient(drugs, pl.len().cast(pl.Float64), absent=0.0)
+        others = judged.filter(pl.col("_counts").is_null()).join(
             drugs, on=["patient_id", "drug"], how="anti", maintain_order="left"
         )
-        return self._at_least(name, n, others["patient_id"].unique().to_list())
+        return self._at_least(name, n, [*others["patient_id"], *self.courses.incomplete])
 
     def _failed_dmt_n(self) -> pl.Series:
-        return self._failed("failed_dmt_n", None)
+        return self._failed("failed_dmt_n", pl.lit(True))
+
+    def _failed_baseline_dmt_n(self) -> pl.Series:
+        return self._failed("failed_baseline_dmt_n", pl.col("group") == "injectable")
 
     def _failed_high_efficacy_dmt_n(self) -> pl.Series:
-        by_name = pl.col("drug").str.to_lowercase().is_in(self.rules.high_efficacy)
+        by_name = pl.col("substance").is_in(self.rules.high_efficacy)
         # a class recorded in the table decides only where the rule set names no drugs
         by_class = pl.col("drug_class") == "high_efficacy"
         return self._failed("failed_high_efficacy_dmt_n", by_name if self.rules.high_efficacy else by_class)
@@ -386,76 +441,3 @@ class _Context:
 def _in_window(day: str, months: int) -> pl.Expr:
     """Return whether a day lies in the months before the patient's day, that day included."""
     return (pl.col(day) <= pl.col("at_day")) & (pl.col(day) > pl.col("at_day") - months * DAYS_PER_MONTH)
-
-
-def read_patient(file: str | Path) -> pl.DataFrame:
-    """Return the facts of one patient from a TOML file of `fact = value` lines.
-
-    Raises
-    ------
-    SourceError
-        The file cannot be read.
-    TableError
-        An unknown fact (the nearest is named), or a value of the wrong kind.
-    """
-    path = Path(file)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SourceError(f"{path.name} cannot be read as TOML: {error}.") from error
-    return facts_of_one(data, name=path.name)
-
-
-def facts_of_one(data: dict[str, object], *, name: str) -> pl.DataFrame:
-    """Return a frame with one patient's facts, checked."""
-    columns = {"patient_id": pl.Series([str(data.get("patient_id", "patient"))])}
-    for key, value in data.items():
-        if key == "patient_id":
-            continue
-        fact = fact_of(key)
-        if fact is None:
-            known = [n if not f.is_windowed else f"{n}_12m" for n, f in FACTS.items()]
-            raise TableError(
-                f"{name}: no fact {key!r}.{did_you_mean(key, known)} Windowed facts end in months: relapses_n_12m."
-            )
-        kind = FACTS[fact].kind
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        fits = {"number": is_number, "flag": isinstance(value, bool), "text": isinstance(value, str)}[kind]
-        if not fits:
-            raise TableError(f"{name}: `{key}` must be a {kind}, found {value!r}.")
-        columns[key] = pl.Series([value], dtype=_DTYPES[kind], strict=False)
-    return pl.DataFrame(columns)
-
-
-def typed_facts(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
-    """Return a table of facts read as text with its types: numbers, true or false, words.
-
-    Raises
-    ------
-    TableError
-        An unknown fact, a value that does not fit its kind (first row named), or no `patient_id`.
-    """
-    if "patient_id" not in frame.columns:
-        raise TableError(f"{name} needs a column `patient_id`.")
-    columns = [frame["patient_id"]]
-    for key in frame.columns:
-        fact = fact_of(key)
-        if key == "patient_id":
-            continue
-        if fact is None:
-            raise TableError(f"{name}: no fact {key!r}.{did_you_mean(key, FACTS)}")
-        text = frame[key].str.strip_chars().replace("", None)
-        if FACTS[fact].kind == "flag":
-            value = text.str.to_lowercase().replace_strict(
-                {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-            )
-        else:
-            value = text.cast(_DTYPES[FACTS[fact].kind], strict=False)
-        is_wrong = value.is_null() & text.is_not_null()
-        if is_wrong.any():
-            row = (is_wrong.arg_max() or 0) + 1
-            raise TableError(
-                f"{name}: `{key}` must be a {FACTS[fact].kind} (flags: true, false); row {row} is not."
-            )
-        columns.append(value.alias(key))
-    return pl.DataFrame(columns)
