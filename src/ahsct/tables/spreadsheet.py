@@ -17,6 +17,7 @@ LARGEST_UNPACKED_BYTES = 2_000_000_000
 MOST_COLUMNS = 5_000
 _SEPARATORS = (";", "\t", ",")
 _DECIMAL_COMMA = r"^-?\d+(,\d+)?$"
+_NA = re.compile(r"(?<=[;\t,\n])NA(?=[;\t,\r\n]|\Z)")
 _DAY_MONTH_YEAR = r"^(\d{1,2})([./-])(\d{1,2})[./-](\d{4})$"
 
 
@@ -25,7 +26,8 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
 
     The separator is the one of ; tab , that gives every row the same number of cells. Text that is not
     UTF-8 is read as Windows-1252. A column is taken as decimal commas when commas do not separate and all
-    its values are numbers so; as dates with day (or month) first when its values leave no doubt.
+    its values are numbers so; as dates with day (or month) first when its values leave no doubt. In a file that
+    quotes its texts, NA outside quotes is R's mark of a missing value.
 
     Raises
     ------
@@ -34,6 +36,9 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
         day and month cannot be told.
     """
     text, done = _decoded(name, data)
+    text, n_missing = _without_na(text)
+    if n_missing:
+        done.append(f"{n_missing} cells NA outside quotes, taken as missing")
     frame, separator = _parsed(name, text)
     if separator != ",":
         done.append(f"separated by {'tabs' if separator == chr(9) else 'semicolons'}")
@@ -97,6 +102,18 @@ def _decoded(name: str, data: bytes) -> tuple[str, list[str]]:
             return data.decode("cp1252"), ["decoded from Windows-1252 (not UTF-8)"]
         except UnicodeDecodeError:
             return data.decode("latin-1"), ["decoded from Latin-1 (not UTF-8)"]
+
+
+def _without_na(text: str) -> tuple[str, int]:
+    """Return the text without NA outside quotes, where quotes tell it from a text "NA", and how many there were."""
+    if not text.startswith('"'):
+        return text, 0
+    parts, found = text.split('"'), 0  # every second part stands outside quotes
+    for i in range(0, len(parts), 2):
+        if "NA" in parts[i]:
+            parts[i], n = _NA.subn("", parts[i])
+            found += n
+    return '"'.join(parts), found
 
 
 def _parsed(name: str, text: str) -> tuple[pl.DataFrame, str]:
