@@ -180,6 +180,8 @@ def _one_map(
         taken = _condition(frame, part.where, where, part.source, kinds)
         if not taken.all():
             frame, kinds = frame.filter(taken), {}
+    if frame.height >= _MANY_ROWS:
+        _look_at_conditions(frame, part, kinds)
     mine = pl.Series([False]).new_from_index(0, frame.height)
     is_partial = False
     made: dict[str, pl.Series] = {}
@@ -339,9 +341,24 @@ def _evaluate(frame: pl.DataFrame, expression: str, where: str, source: str, kin
     return values if len(values) == frame.height else values.new_from_index(0, frame.height)
 
 
+def _look_at_conditions(frame: pl.DataFrame, part: TableMap, kinds: _Kinds) -> None:
+    """Find the kinds of row that all conditions of a map's columns tell apart, in one go."""
+    asked: set[str] = set()
+    for name in part.columns:
+        try:
+            asked |= _roots(part.column(name).where or "NULL", frame)
+        except pl.exceptions.PolarsError:
+            return  # it is named where it is run
+    if asked:
+        _kinds_of(frame.select(sorted(asked)), kinds)
+
+
 def _kinds_of(columns: pl.DataFrame, kinds: _Kinds) -> tuple[pl.DataFrame, pl.Series] | None:
     """Return the different rows of some columns and which of them each row is; None where they are many."""
     names = tuple(columns.columns)
+    for known, found in kinds.items():
+        if found is not None and set(names) <= set(known):
+            return found
     if names not in kinds:
         few = columns.unique(maintain_order=True).with_row_index("_kind")
         is_few = 10 * few.height < columns.height
