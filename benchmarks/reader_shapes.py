@@ -50,7 +50,7 @@ _JSON = _alone("import json", "json.loads(path.read_text())")
 _NDJSON = _alone("import json", "[json.loads(line) for line in path.open()]")
 _DUCKDB = (
     "import duckdb, polars",
-    "c = duckdb.connect(sys.argv[1], read_only=True)\nframes = [c.execute(f'SELECT * FROM {t}').pl() for t in ('patients', 'visits')]",
+    "c = duckdb.connect(sys.argv[1], read_only=True)\nframes = [polars.DataFrame(c.execute(f'SELECT * FROM {t}').fetchnumpy()) for t in ('patients', 'visits')]",
 )
 _POSTGRES = (
     "from adbc_driver_postgresql import dbapi\nimport polars",
