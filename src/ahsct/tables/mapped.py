@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Tables
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -23,9 +24,15 @@ from ahsct.tables.redcap import prepare_redcap
 from ahsct.tables.sdtm import LAST_SEEN, prepare_sdtm
 
 _MANY_KINDS = 12
-_PICKS = {
+
+
+def _sum_of_known(values: pl.Expr) -> pl.Expr:
+    return pl.when(values.len() > 0).then(values.sum())  # nothing known is not none
+
+
+_PICKS: dict[str, Callable[[pl.Expr], pl.Expr]] = {
     "first": pl.Expr.first, "last": pl.Expr.last, "min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean,
-    "sum": pl.Expr.sum,
+    "sum": _sum_of_known,
 }  # fmt: skip
 
 
