@@ -240,7 +240,7 @@ def test_sorted_rows_are_gathered_as_others(pick: str, wanted: list[float | None
     rows = pl.DataFrame(
         {
             "P": ["a", "a", "a", "a", "b", "b"],
-            "D": [1, 1, 2, 2, None, 1],
+            "D": [1, 1, 2, 2, 0, 1],
             "V": [3.0, 4.0, None, 5.0, None, 7.0],
         }
     )
