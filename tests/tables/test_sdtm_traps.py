@@ -251,3 +251,17 @@ def test_a_month_of_birth_keeps_its_year(tmp_path: Path) -> None:
     study, said = read(tmp_path, dm=dm)
     assert study.table("patients", ["birth_year", "birth_date"]).rows() == [(1970, None), (1966, None)]
     assert "DM.birth_date: partial date, left missing, 2 times" in said
+
+
+def test_an_age_is_in_years_or_named(tmp_path: Path) -> None:
+    dm = {"USUBJID": list("12345"), "AGE": ["30.5", "390", "none", "12", None], "AGEU": ["YEARS", "MONTHS", None, "WEEKS", "YEARS"], "RFSTDTC": ["2004-01-01"] * 5}  # fmt: skip
+    study, said = read(tmp_path, dm=dm)
+    assert study.table("patients", ["age_at_index_years"])["age_at_index_years"].to_list() == [
+        30.5,
+        32.5,
+        None,
+        None,
+        None,
+    ]
+    assert "found 'none'" in said
+    assert "found '12 WEEKS'" in said
