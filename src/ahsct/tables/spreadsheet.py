@@ -151,6 +151,10 @@ def _parsed(name: str, text: str) -> tuple[pl.DataFrame, str]:
 
 def _first_uneven_row(text: str, separator: str, n_cells: int) -> int | None:
     """Return the first data row (1 = the first) with another number of cells than the header; blank rows pass."""
+    if '"' not in text:  # no cell holds a separator or a line end: they can be counted
+        lines = pl.Series(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+        differs = (lines.str.count_matches(separator, literal=True) != n_cells - 1) & (lines != "")
+        return differs.arg_max() if differs.any() else None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     for row, cells in enumerate(reader):
         if len(cells) not in (0, n_cells):
