@@ -274,6 +274,9 @@ def test_conditions_on_many_rows_hold_as_on_few() -> None:
     made = mapping({"table": "visits", "source": "x", "columns": columns, "where": "V < 3.5"})
     one_by_one = apply_mapping({"X": few}, made).tables["visits"]
     many = apply_mapping({"X": pl.concat([few] * 5000)}, made).tables["visits"]
+    in_runs = pl.concat([few[i] for i in range(3) for _ in range(5000)])
+    runs = apply_mapping({"X": in_runs}, made).tables["visits"]
+    assert runs.equals(pl.concat([one_by_one[i] for i in range(3) for _ in range(5000)]))
     assert many.height == 15_000
     assert many.equals(pl.concat([one_by_one] * 5000))
     assert one_by_one["sdmt"].to_list() == [None, None, 3.0]

@@ -75,14 +75,17 @@ def _kinds_of(columns: pl.DataFrame, kinds: Kinds) -> tuple[pl.DataFrame, pl.Ser
         if found is not None and set(names) <= set(known):
             return found
     if names not in kinds:
-        few = columns.unique(maintain_order=True).with_row_index("_kind")
-        is_few = 10 * few.height < columns.height
-        joined = (
-            columns.join(few, on=names, how="left", nulls_equal=True, maintain_order="left")
-            if is_few
-            else few
-        )
-        kinds[names] = (few, joined["_kind"]) if is_few else None
+        # sorted by test, rows repeat: the first of each run tells as much
+        differs = pl.any_horizontal(pl.all().ne_missing(pl.all().shift(1)))
+        is_new = columns.select(differs | (pl.int_range(pl.len()) == 0)).to_series()
+        run = is_new.cum_sum() - 1
+        firsts = columns.filter(is_new) if 2 * run[-1] < columns.height else columns
+        few = firsts.unique(maintain_order=True).with_row_index("_kind")
+        kinds[names] = None
+        if 10 * few.height < columns.height:
+            joined = firsts.join(few, on=names, how="left", nulls_equal=True, maintain_order="left")
+            kind = joined["_kind"]
+            kinds[names] = (few, kind if firsts is columns else kind.gather(run))
     return kinds[names]
 
 
