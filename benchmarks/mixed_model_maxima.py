@@ -6,7 +6,7 @@ with the covariance of each patient as a dense matrix, and searched by BFGS on t
 `--small` takes 3 to 9 patients with 1 to 5 visits and heavy tails instead, where a likelihood often has several
 tops. Prints one row per number of random coefficients: docs/statistics/longitudinal.md; asserts nothing.
 
-Run `python benchmarks/mixed_model_maxima.py [data sets] [--small]` (20; the page shows 500 and 200).
+Run `python benchmarks/mixed_model_maxima.py [data sets [coefficients]] [--small]` (20, all; the page shows 500 and 200).
 """
 
 import sys
@@ -81,6 +81,7 @@ class Dense:
         return self._at(vectors * np.sqrt(np.maximum(values, 0)))
 
     def of_entries(self, entries: np.ndarray) -> float:
+        """Return the deviance at the entries of the lower triangle."""
         L = np.zeros((self.q, self.q))
         L[np.tril_indices(self.q)] = entries
         return self._at(L)
@@ -118,9 +119,9 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|")
     np.seterr(all="ignore")
-    for q in (1, 2, 3):
+    for q in numbers[1:] or (1, 2, 3):
         excess, n_singular, spent = [], 0, 0.0
-        for seed in range(numbers[0] if numbers else 20):
+        for seed in range(*numbers[:1] or (20,)):
             data = make(seed, q)
             y, X, code, Z = data
             is_restricted = seed % 2 == 0
