@@ -52,7 +52,7 @@ def coverage(n_patients: int, trials: int, slope_sd: float, early_sd: float) -> 
         scans = scan_table(trial(repetition, n_patients, slope_sd, early_sd))
         for own in (True, False):
             for row in broken_line(scans, 2.5, 0.95, own_slopes=own):
-                if row["lower"] is None:
+                if row.get("lower") is None:
                     n_none += 1
                     continue
                 key = (row["term"], own)
