@@ -46,7 +46,7 @@ def minimise_deviance(sums: Sums) -> Array:
     at = derivatives(sums, theta)
     values, vectors = np.linalg.eigh(at.curvature)
     gain = (vectors.T @ at.gradient) ** 2 / np.maximum(np.abs(values), 1e-8 * np.abs(values).max())
-    if not gain.sum() < 1e-6:
+    if not gain.sum() < 1e-4:
         raise TableError(
             "linear_mixed_model: the likelihood has not reached its maximum; some group's values lie almost exactly on "
             "the fitted lines, or a random coefficient is hardly seen in the data."
