@@ -145,6 +145,26 @@ def test_patients_with_slopes_of_their_own_widen_the_interval_of_the_late_slope(
     assert own["upper"] - own["lower"] > 2 * (shared["upper"] - shared["lower"])
 
 
+def test_too_few_late_scans_for_slopes_of_patients_own_are_said() -> None:
+    """Five patients, two of them with two scans after the break: early slopes are their own, the late one is common."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(5):
+        days = [0, 200, 400, 700, 1000, *([1300, 1700] if number < 2 else [])]
+        slope = -3 + 0.4 * number
+        points = {day: slope * min(day / 913.125, 1) + float(rng.normal(0, 0.1)) for day in days}
+        rows += scans(f"p{number}", points)
+    found = brain_volume_change(from_rows(rows, PATIENT_VALUES), rule=BrainVolumeRule())
+    late = found.filter((pl.col("component") == "break 2.5 y, own slopes") & (pl.col("term") == "late_slope"))
+    row = late.row(0, named=True)
+    assert row["method"] == "linear mixed model (REML, random intercept and early slope, Kenward-Roger df)"
+    assert (
+        "the late slope is taken as common, for only 2 of 5 patients have two or more scan times"
+        in row["note"]
+    )
+    assert row["lower"] < row["estimate"] < row["upper"]
+
+
 @pytest.mark.parametrize("n_patients", [0, 1])
 def test_nobody_or_one_patient(n_patients: int) -> None:
     rows = scans("a", {0: 0.0, 400: -2.0, 1000: -3.1, 1400: -3.0, 1800: -3.3}, age=40)[: 6 * n_patients]

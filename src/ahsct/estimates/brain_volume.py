@@ -99,8 +99,8 @@ def broken_line(
     own, caveat = _own(scans, break_years) if own_slopes else ([], _SAME_SLOPES)
     method = _METHOD
     if own_slopes:
-        names = " and ".join(["random intercept", *(f"{name} slope" for name in own)])
-        names = names.replace(" and early slope and", ", early slope and")
+        names = "random intercept" + (f" and {own[0]} slope" if len(own) == 1 else "")
+        names += ", early and late slope" if len(own) == 2 else ""
         method = f"linear mixed model (REML, {names}, Kenward-Roger df)"
     df_method = "kenward-roger" if own_slopes else "satterthwaite"
     Z = X[:, [0, *(place for place, name in ((1, "early"), (2, "late")) if name in own)]]
