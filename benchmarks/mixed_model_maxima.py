@@ -7,7 +7,7 @@ with the covariance of each patient as a dense matrix, and searched by BFGS on t
 tops. Prints one row per number of random coefficients: docs/statistics/longitudinal.md; asserts nothing. A row is printed anew every
 100 data sets.
 
-Run `python benchmarks/mixed_model_maxima.py [data sets [coefficients]] [--small]` (20, all; the page shows 500 and 200).
+Run `python benchmarks/mixed_model_maxima.py [data sets [coefficients]] [--small]` (20, all; the page says how many it shows).
 """
 
 import sys
