@@ -65,7 +65,7 @@ def test_broken_line_agrees_with_lme4() -> None:
     rule = BrainVolumeRule(break_years=1000, sensitivity_breaks_years=(400.0,))
     result = brain_volume_change(frame, rule=rule)
     assert result.schema == RESULTS
-    early, late = (result.row(place, named=True) for place in (0, 1))
+    early, late = (result.row(place, named=True) for place in (2, 3))
     assert (early["component"], early["term"], late["term"]) == ("break 1000 y", "early_change", "late_slope")
     assert early["estimate"] == pytest.approx(2.5 * expected["estimate_2"], rel=1e-6)
     assert early["std_error"] == pytest.approx(2.5 * expected["se_2"], rel=1e-6)
@@ -74,11 +74,12 @@ def test_broken_line_agrees_with_lme4() -> None:
     assert late["std_error"] * 400 == pytest.approx(expected["se_3"], rel=1e-6)
     # qt(0.975, 73.34874601) = 1.992837496 in R
     assert late["upper"] - late["estimate"] == pytest.approx(1.992837496 * late["std_error"], rel=1e-7)
-    own = ["break 1000 y, own late slopes"] * 2
-    assert (
-        result["component"].to_list()
-        == ["break 1000 y"] * 2 + ["break 400 y"] * 2 + own + ["exponential"] * 3
-    )
+    assert result["component"].to_list() == [
+        *["break 1000 y, own slopes"] * 2,
+        *["break 1000 y"] * 2,
+        *["break 400 y, own slopes"] * 2,
+        *["exponential"] * 3,
+    ]
     assert result["n"].to_list() == [17] * 9
 
 
@@ -135,13 +136,33 @@ def test_patients_with_slopes_of_their_own_widen_the_interval_of_the_late_slope(
     )
     shared, own = (
         found.filter(pl.col("component") == name).row(0, named=True)
-        for name in ("break 2.5 y", "break 2.5 y, own late slopes")
+        for name in ("break 2.5 y", "break 2.5 y, own slopes")
     )
     assert own["estimate"] == pytest.approx(-0.45, abs=0.01)
     # the standard deviation of 0.0 to 0.9 is 0.3028, and t with 9 degrees of freedom 2.262
     assert own["std_error"] == pytest.approx(0.3028 / 10**0.5, rel=0.05)
     assert own["df"] == pytest.approx(9, abs=0.5)
     assert own["upper"] - own["lower"] > 2 * (shared["upper"] - shared["lower"])
+
+
+def test_too_few_late_scans_for_slopes_of_patients_own_are_said() -> None:
+    """Five patients, two of them with two scans after the break: early slopes are their own, the late one is common."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for number in range(5):
+        days = [0, 200, 400, 700, 1000, *([1300, 1700] if number < 2 else [])]
+        slope = -3 + 0.4 * number
+        points = {day: slope * min(day / 913.125, 1) + float(rng.normal(0, 0.1)) for day in days}
+        rows += scans(f"p{number}", points)
+    found = brain_volume_change(from_rows(rows, PATIENT_VALUES), rule=BrainVolumeRule())
+    late = found.filter((pl.col("component") == "break 2.5 y, own slopes") & (pl.col("term") == "late_slope"))
+    row = late.row(0, named=True)
+    assert row["method"] == "linear mixed model (REML, random intercept and early slope, Kenward-Roger df)"
+    assert (
+        "the late slope is taken as common, for only 2 of 5 patients have two or more scan times"
+        in row["note"]
+    )
+    assert row["lower"] < row["estimate"] < row["upper"]
 
 
 @pytest.mark.parametrize("n_patients", [0, 1])

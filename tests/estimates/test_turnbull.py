@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ahsct.errors import TableError
 from ahsct.estimates import kaplan_meier, milestone, turnbull
+from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
 from ahsct.estimates.turnbull import likelihood_ratio_limits, npmle, survival_at
 from ahsct.vocabulary import DAYS_PER_YEAR
 
@@ -48,6 +49,27 @@ def test_overlapping_intervals_by_hand() -> None:
     fit = npmle(np.array([0.0, 1, 3]), np.array([2.0, 3, np.inf]))
     assert fit.upper.tolist() == [2, np.inf]
     assert fit.mass == pytest.approx([2 / 3, 1 / 3], abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_places_taken_in_one_by_one_give_the_maximum_over_all(seed: int) -> None:
+    """300 patients with visits on days of their own, some events exact: against one fit of all places."""
+    rng = np.random.default_rng(seed)
+    event = rng.weibull(1.3, 300) * 5
+    visits = np.cumsum(rng.uniform(0.2, 0.9, (300, 14)), axis=1)
+    n_before = np.sum(visits < event[:, None], axis=1)
+    ends = np.column_stack([np.zeros(300), visits, np.full(300, np.inf)])
+    left, right = ends[np.arange(300), n_before], ends[np.arange(300), n_before + 1]
+    exact = (rng.random(300) < 0.2) & (event < 6)
+    left, right = np.where(exact, event, left), np.where(exact, event, right)
+    fit = npmle(left, right)
+    assert fit.mass.size > 100  # otherwise all places are taken at once
+    assert fit.gap <= 1e-10
+    whole = maximise(IntervalLikelihood.of(intersections(left, right)))
+    assert fit.loglik == pytest.approx(float(whole.loglik[0]), abs=1e-8)
+    survival = 1 - np.cumsum(fit.mass)[:-1]
+    has_mass = np.cumsum(fit.mass)[:-1] > 0
+    assert survival[has_mass] == pytest.approx(np.exp(-whole.hazard[0])[has_mass], abs=1e-5)
 
 
 def test_touching_intervals_do_not_meet_and_exact_times_do() -> None:

@@ -146,6 +146,7 @@ def maximise(
     system = _System(likelihood, is_free)
     step = np.diff(hazard, axis=1, prepend=0.0)
     dual = total / m / step
+    length = np.full((n_problems, 1), 0.5)
     for _ in range(_MAX_STEPS):
         slope, curvature = likelihood.gradient(hazard)
         left_over = (dual * step).sum(axis=1) / total
@@ -154,7 +155,8 @@ def maximise(
         unmet = np.abs(np.where(is_free, pull, 0.0)).max(axis=1) / scale
         if left_over.max() < optimum and unmet.max() < 10 * optimum:
             break
-        centre = 0.1 * left_over * total / size
+        # the further the last step could go, the less it needs centring
+        centre = np.clip((1 - length[:, 0]) ** 2, 0.01, 0.2) * left_over * total / size
         barrier = np.maximum(centre, 1e-17 * total)[:, None] / step
         move = system.solve(curvature, dual / step, np.where(is_free, slope + _differences(barrier), 0.0))
         by_step = np.diff(move, axis=1, prepend=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ _ROUNDING = 1e4 * float(np.finfo(float).eps)  # relative size below which a resi
 class Sums:
     """What the likelihood needs of the data, X made orthonormal, y its scaled least-squares residual.
 
-    That leaves the restricted likelihood as it is, and rounding independent of units and offsets.
+    That leaves the restricted likelihood as it is, and rounding independent of units and offsets. So does Z made
+    orthogonal where the random coefficients are freely correlated; else each of its columns is scaled.
     """
 
     n: int
@@ -30,17 +32,26 @@ class Sums:
     q: int
     n_groups: int
     zz: Array  # groups x q x q
-    zx: Array  # groups x q x p
-    zy: Array  # groups x q
-    yy: float
+    zxy: Array  # groups x q x (p + 1), y last
+    xyxy: Array  # (p + 1) x (p + 1)
     y_scale: float
-    z_scale: Array
+    z_root: Array  # Z = orthogonal @ z_root, lower triangular
     r: Array  # X = orthonormal @ r
     fitted: Array  # least-squares coefficients
     is_correlated: bool  # the random coefficients, among each other
     is_restricted: bool  # likelihood
 
     @property
+    def zx(self) -> Array:
+        """Z'X, groups x q x p."""
+        return self.zxy[..., :-1]
+
+    @property
+    def zy(self) -> Array:
+        """Z'y, groups x q."""
+        return self.zxy[..., -1]
+
+    @cached_property
     def places(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Rows and columns of the free entries of the lower triangle."""
         rows, columns = np.tril_indices(self.q)
@@ -85,9 +96,8 @@ def sum_up(
     residual = y_ - orthonormal @ projected
     residual -= orthonormal @ (orthonormal.T @ residual)  # once more, for the last digits
     y_scale = float(np.sqrt(np.mean(residual**2)))
-    z_scale = np.sqrt(np.mean(Z_**2, axis=0))
     starts = np.searchsorted(code[order], np.arange(names.size))
-    z = Z_ / z_scale
+    z, z_root = _orthogonal(Z_, is_correlated)
     zz = np.add.reduceat(z[:, :, None] * z[:, None, :], starts)
     zx = np.add.reduceat(z[:, :, None] * orthonormal[:, None, :], starts)
     if y_scale <= _ROUNDING * float(np.sqrt(np.mean(y_**2))) or _is_exact(
@@ -103,16 +113,32 @@ def sum_up(
         q=q,
         n_groups=names.size,
         zz=zz,
-        zx=zx,
-        zy=np.add.reduceat(z * (residual / y_scale)[:, None], starts),
-        yy=float(n),
+        zxy=np.concatenate(
+            [zx, np.add.reduceat(z * (residual / y_scale)[:, None], starts)[..., None]], axis=-1
+        ),
+        xyxy=np.diag([1.0] * p + [float(n)]),
         y_scale=y_scale,
-        z_scale=z_scale,
+        z_root=z_root,
         r=r,
         fitted=np.linalg.solve(r, projected),
         is_correlated=is_correlated,
         is_restricted=is_restricted,
     )
+
+
+def _orthogonal(Z: Array, is_correlated: bool) -> tuple[Array, Array]:
+    """Return Z as orthogonal columns of mean square 1 (as scaled ones) and the lower triangle that leads back."""
+    scale = np.sqrt(np.mean(Z**2, axis=0))
+    if not scale.all() or np.linalg.matrix_rank(Z / scale) < Z.shape[1]:
+        raise TableError(
+            f"linear_mixed_model cannot tell {Z.shape[1]} random coefficients apart: columns of Z are zero or "
+            "depend on each other."
+        )
+    if not is_correlated:
+        return Z / scale, np.diag(scale)
+    turned, upper = np.linalg.qr((Z / scale)[:, ::-1])
+    size = np.sqrt(len(Z))
+    return turned[:, ::-1] * size, upper[::-1, ::-1] * scale / size
 
 
 def _is_exact(y: Array, X: Array, z: Array, zz: Array, zx: Array, starts: npt.NDArray[np.intp]) -> bool:
@@ -128,190 +154,131 @@ def _is_exact(y: Array, X: Array, z: Array, zz: Array, zx: Array, starts: npt.ND
 
 @dataclass(frozen=True, kw_only=True)
 class At:
-    """The restricted deviance at one place, the residual variance profiled out, and its derivatives.
+    """The restricted deviance at one place (or several), the residual variance profiled out, and its derivatives.
 
-    Parameters are the entries of the lower triangle, then the residual variance.
+    Parameters are the free entries of the lower triangle L, then the residual variance. `slope` is the derivative
+    by the scaled covariance L L' (q x q), which is wanted without negative eigenvalues at a minimum.
     """
 
-    deviance: float
-    variance: float
+    deviance: Array
+    variance: Array
     coefficients: Array
     covariance: Array
     covariance_gradient: Array
+    slope: Array
     gradient: Array
     hessian: Array
 
+    @property
+    def curvature(self) -> Array:
+        """Second derivatives by L alone, the residual variance following."""
+        cross = self.hessian[..., :-1, -1]
+        own = self.hessian[..., -1:, -1:]
+        return self.hessian[..., :-1, :-1] - cross[..., :, None] * cross[..., None, :] / own
+
 
 def lower(sums: Sums, theta: Array) -> Array:
-    """Return the lower triangle L."""
-    loading = np.zeros((sums.q, sums.q))
-    loading[sums.places] = theta
+    """Return the lower triangle L (one for each place)."""
+    loading = np.zeros((*theta.shape[:-1], sums.q, sums.q))
+    loading[..., *sums.places] = theta
     return loading
 
 
-def profile(sums: Sums, theta: Array) -> tuple[float, float, Array, Array, Array]:
-    """Return deviance, residual variance, coefficients, inverse of X'WX (W over s2) and L M^-1 L'."""
-    loading = lower(sums, theta)
-    inner = np.eye(sums.q) + loading.T @ sums.zz @ loading
-    middle = loading @ np.linalg.inv(inner) @ loading.T
-    weighted = np.matmul(middle, sums.zx)
-    xx = np.eye(sums.p) - np.einsum("gqp,gqs->ps", sums.zx, weighted)
-    xy = -np.einsum("gqp,gq->p", weighted, sums.zy)
-    yy = sums.yy - float(np.einsum("gq,gqr,gr->", sums.zy, middle, sums.zy))
+def profile(sums: Sums, theta: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Return deviance, residual variance, coefficients, inverse of X'WX (W over s2) and L M^-1 L'.
+
+    Several places (rows of `theta`) are looked at together.
+    """
+    loading = lower(sums, theta)[..., None, :, :]
+    turned = loading.swapaxes(-1, -2)
+    inner = np.eye(sums.q) + turned @ sums.zz @ loading
+    inverse_inner = np.linalg.inv(inner)
+    seen = turned @ sums.zxy
+    solved = inverse_inner @ seen
+    # twice the product less the form itself: errors of the inverse count only squared, where residuals are small
+    taken = 2 * _sum(seen, solved) - _sum(solved, inner @ solved)
+    left = sums.xyxy - (taken + taken.swapaxes(-1, -2)) / 2
+    xx, xy = left[..., :-1, :-1], left[..., :-1, -1]
     inverse = np.linalg.inv(xx)
-    coefficients = inverse @ xy
-    variance = (yy - float(xy @ coefficients)) / sums.freedom
-    deviance = float(np.linalg.slogdet(inner).logabsdet.sum()) + sums.freedom * (
-        1 + math.log(2 * math.pi * variance)
+    coefficients = (inverse @ xy[..., None])[..., 0]
+    fitted = (xx @ coefficients[..., None])[..., 0]
+    variance = (left[..., -1, -1] - np.sum((2 * xy - fitted) * coefficients, axis=-1)) / sums.freedom
+    deviance = np.linalg.slogdet(inner).logabsdet.sum(axis=-1) + sums.freedom * (
+        1 + np.log(2 * math.pi * variance)
     )
     if sums.is_restricted:
-        deviance += float(np.linalg.slogdet(xx).logabsdet)
-    return deviance, variance, coefficients, inverse, middle
+        deviance = deviance + np.linalg.slogdet(xx).logabsdet
+    return deviance, variance, coefficients, inverse, loading @ inverse_inner @ turned
+
+
+def _sum(one: Array, other: Array) -> Array:
+    """Return the sum over groups of one' other."""
+    rows = one.shape[-3] * one.shape[-2]
+    flat = [part.reshape(*part.shape[:-3], rows, part.shape[-1]) for part in (one, other)]
+    return flat[0].swapaxes(-1, -2) @ flat[1]
 
 
 def derivatives(sums: Sums, theta: Array) -> At:
     """Return the deviance with exact first and second derivatives (P = W - W X C X'W as in REML texts)."""
     deviance, variance, coefficients, inverse, middle = profile(sums, theta)
-    covariance = variance * inverse
-    reach = np.eye(sums.q) - np.matmul(sums.zz, middle)
-    S = np.matmul(reach, sums.zz) / variance  # Z'WZ
-    T = np.matmul(reach, sums.zx) / variance  # Z'WX
-    u = np.einsum("gqr,gr->gq", reach, sums.zy - sums.zx @ coefficients) / variance  # Z'W(y - Xb)
-    units = np.zeros((theta.size, sums.q, sums.q))
-    units[np.arange(theta.size), *sums.places] = 1
-    loading = lower(sums, theta)
-    first = units @ loading.T + loading @ units.transpose(0, 2, 1)  # of L L'
+    s2 = variance[..., None, None]
+    covariance = s2 * inverse
+    reach = np.eye(sums.q) - sums.zz @ middle
+    S = reach @ sums.zz / s2[..., None]  # Z'WZ
+    T = reach @ sums.zx / s2[..., None]  # Z'WX
+    missed = sums.zy - (sums.zx @ coefficients[..., None, :, None])[..., 0]
+    u = (reach @ missed[..., None])[..., 0] / s2  # Z'W(y - Xb)
+    m = theta.shape[-1]
+    units = np.zeros((m, sums.q, sums.q))
+    units[np.arange(m), *sums.places] = 1
+    loading = lower(sums, theta)[..., None, :, :]
+    first = units @ loading.swapaxes(-1, -2) + loading @ units.transpose(0, 2, 1)  # of L L'
     second = np.einsum("kia,lja->klij", units, units)
     second = second + second.transpose(1, 0, 2, 3)
 
-    TC = T @ covariance
+    TC = T @ covariance[..., None, :, :]
     # derivatives of the deviance in L L': tr(P Z . Z') - y'P Z . Z'P y
-    slope = S.sum(axis=0) - np.einsum("gq,gr->qr", u, u)
+    slope = S.sum(axis=-3) - u.swapaxes(-1, -2) @ u
     if sums.is_restricted:
-        slope = slope - np.einsum("gqp,grp->qr", TC, T)
-    quadratic = variance * np.einsum("gq,kqr,gr->k", u, first, u)
-    SG = S[:, None] @ first  # groups x parameters x q x q
-    GT = first @ T[:, None]  # groups x parameters x q x p
-    Gu = np.einsum("kqr,gr->gkq", first, u)
-    K = np.einsum("gqp,gkqs->kps", T, GT)
-    CK = covariance @ K
-    products = np.einsum("gkqr,glrq->kl", SG, SG)
+        slope = slope - np.einsum("...gqp,...grp->...qr", TC, T)
+    each = first[..., None, :, :, :]
+    SG = S[..., None, :, :] @ each  # groups x parameters x q x q
+    GT = each @ T[..., None, :, :]  # groups x parameters x q x p
+    Gu = (each @ u[..., None, :, None])[..., 0]
+    quadratic = variance[..., None] * np.einsum("...gq,...gkq->...k", u, Gu)
+    K = np.einsum("...gqp,...gkqs->...kps", T, GT)
+    CK = covariance[..., None, :, :] @ K
+    products = np.einsum("...gkqr,...glrq->...kl", SG, SG)
     if sums.is_restricted:
         products = (
             products
-            - 2 * np.einsum("gkqp,glqp->kl", GT, S[:, None] @ (GT @ covariance))
-            + np.einsum("kps,lsp->kl", CK, CK)
+            - 2 * np.einsum("...gkqp,...glqp->...kl", GT, S[..., None, :, :] @ (each @ TC[..., None, :, :]))
+            + np.einsum("...kps,...lsp->...kl", CK, CK)
         )
-    products = variance**2 * products
-    Tu = np.einsum("gqp,gkq->kp", T, Gu)
-    sandwich = variance**2 * (
-        np.einsum("gkq,glq->kl", Gu, (S[:, None] @ Gu[..., None])[..., 0]) - Tu @ covariance @ Tu.T
+    Tu = np.einsum("...gqp,...gkq->...kp", T, Gu)
+    sandwich = np.einsum("...gkq,...glq->...kl", Gu, Gu @ S) - Tu @ covariance @ Tu.swapaxes(-1, -2)
+    hessian = np.empty((*theta.shape[:-1], m + 1, m + 1))
+    hessian[..., :m, :m] = s2 * np.einsum("...qr,klrq->...kl", slope, second) + s2**2 * (
+        2 * sandwich - products
     )
-    m = theta.size
-    hessian = np.empty((m + 1, m + 1))
-    hessian[:m, :m] = variance * np.einsum("qr,klrq->kl", slope, second) - products + 2 * sandwich
-    hessian[:m, m] = hessian[m, :m] = quadratic / variance
-    hessian[m, m] = sums.freedom / variance**2
+    hessian[..., :m, m] = hessian[..., m, :m] = quadratic / variance[..., None]
+    hessian[..., m, m] = sums.freedom / variance**2
     return At(
         deviance=deviance,
         variance=variance,
         coefficients=coefficients,
         covariance=covariance,
         covariance_gradient=np.concatenate(
-            [variance * covariance @ K @ covariance, covariance[None] / variance]
+            [
+                s2[..., None] * covariance[..., None, :, :] @ K @ covariance[..., None, :, :],
+                (covariance / s2)[..., None, :, :],
+            ],
+            axis=-3,
         ),
-        gradient=variance * np.einsum("qr,krq->k", slope, first),
-        hessian=(hessian + hessian.T) / 2,
+        slope=s2 * slope,
+        gradient=variance[..., None] * np.einsum("...qr,...krq->...k", slope, first),
+        hessian=(hessian + hessian.swapaxes(-1, -2)) / 2,
     )
-
-
-def minimise_deviance(sums: Sums) -> Array:
-    """Return the lower triangle at the smallest deviance, which may have several minima, some on the boundary.
-
-    Damped Newton steps from the lowest valleys of a grid.
-    """
-    ends = [_descend(sums, start) for start in _valleys(sums)]
-    return min(ends, key=lambda theta: profile(sums, theta)[0])
-
-
-def _valleys(sums: Sums) -> list[Array]:
-    """Return a few low places of a grid of standard deviations and correlations."""
-    rows, columns = sums.places
-    m = int((rows == columns).sum())
-    if m != 2:  # one, or a grid that would grow too large: all standard deviations alike
-        alike = [size * (rows == columns) for size in np.geomspace(1e-3, 1e3, 13)]
-        return [min(alike, key=lambda start: profile(sums, start)[0])]
-    sizes = np.geomspace(1e-3, 1e3, 7)
-    axes = [sizes] * m + [np.array([-0.9, 0.0, 0.9])] * (rows.size - m)
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    starts = np.empty(grid.shape)
-    starts[..., rows == columns] = grid[..., :m]
-    if rows.size > m:  # L of correlation r: r and sqrt(1 - r^2) times the second standard deviation
-        r = grid[..., 2]
-        starts[..., 1], starts[..., 2] = r * grid[..., 1], np.sqrt(1 - r**2) * grid[..., 1]
-    heights = np.apply_along_axis(lambda start: profile(sums, start)[0], -1, starts)
-    # the lowest for each size of each standard deviation: valleys narrower than the grid lie between them
-    lowest = set()
-    for axis in range(m):
-        flat = np.moveaxis(np.arange(heights.size).reshape(heights.shape), axis, 0).reshape(len(sizes), -1)
-        lowest |= {int(places[heights.ravel()[places].argmin()]) for places in flat}
-    order = sorted(lowest, key=lambda place: float(heights.ravel()[place]))[:_MOST_STARTS]
-    return list(starts.reshape(heights.size, -1)[order])
-
-
-def _descend(sums: Sums, theta: Array) -> Array:
-    """Return where damped Newton steps from `theta` end."""
-    for _ in range(_MOST_STEPS):
-        at = derivatives(sums, theta)
-        cross = at.hessian[:-1, -1]
-        curvature = at.hessian[:-1, :-1] - np.outer(cross, cross) / at.hessian[-1, -1]
-        values, vectors = np.linalg.eigh(curvature)
-        # where the deviance is curved downwards, the same step leads down; flat directions are left alone
-        sizes = np.abs(values)
-        keep = sizes > 1e-8 * sizes.max()
-        step = -vectors[:, keep] @ ((vectors[:, keep].T @ at.gradient) / sizes[keep])
-        # never exactly to zero, where the deviance may have a saddle
-        longest, allowed = float(np.abs(step).max()), 0.7 * max(1.0, float(np.abs(theta).max()))
-        step = step * min(1.0, allowed / longest) if longest > 0 else step
-        # a step must lower the deviance in proportion to its slope: theta and its mirror image have the same
-        slope = float(at.gradient @ step)
-        # so near that the deviance itself is rounding: Newton's step is better than any comparison of deviances
-        is_near = bool((values[keep] > 0).all()) and -slope < 1e-7
-        while (
-            not is_near and step.any() and profile(sums, theta + step)[0] > at.deviance + 1e-4 * slope + 1e-9
-        ):
-            step, slope = step / 2, slope / 2
-            if np.abs(step).max() < 1e-14:
-                break
-        theta = theta + step
-        if np.abs(step).max() <= (1e-9 if is_near else 1e-13) * max(1.0, float(np.abs(theta).max())):
-            lower_still = _off_the_saddle(sums, theta)
-            if lower_still is None:
-                return np.where(np.abs(theta) < 1e-7, 0.0, theta)
-            theta = lower_still
-    if not np.abs(at.gradient).max() <= 1e-4:
-        raise TableError(
-            f"linear_mixed_model: the likelihood has not reached its maximum after {_MOST_STEPS} steps."
-        )
-    return np.where(np.abs(theta) < 1e-7, 0.0, theta)
-
-
-def _off_the_saddle(sums: Sums, theta: Array) -> Array | None:
-    """Return a lower place where the deviance is curved downwards at `theta`, else None.
-
-    At a standard deviation of 0 the slope is 0 whatever the data, so that a search can end there although the
-    deviance falls on both sides.
-    """
-    theta = np.where(np.abs(theta) < 1e-7, 0.0, theta)
-    at = derivatives(sums, theta)
-    cross = at.hessian[:-1, -1]
-    values, vectors = np.linalg.eigh(at.hessian[:-1, :-1] - np.outer(cross, cross) / at.hessian[-1, -1])
-    if values[0] >= -1e-8 * max(float(np.abs(values).max()), 1e-8):
-        return None
-    sizes = np.geomspace(1e-4, 1e2, 13)
-    around = [theta + sign * size * vectors[:, 0] for size in sizes for sign in (-1.0, 1.0)]
-    best = min(around, key=lambda one: profile(sums, one)[0])
-    return best if profile(sums, best)[0] < at.deviance - 1e-9 else None
 
 
 def kenward_roger_of(sums: Sums, theta: Array) -> Precision:

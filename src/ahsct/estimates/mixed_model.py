@@ -20,9 +20,9 @@ from ahsct.estimates._mixed_likelihood import (
     derivatives,
     kenward_roger_of,
     lower,
-    minimise_deviance,
     sum_up,
 )
+from ahsct.estimates._mixed_search import minimise_deviance
 
 Array = npt.NDArray[np.float64]
 
@@ -126,20 +126,19 @@ def linear_mixed_model(
     parameters = np.linalg.eigh(at.hessian)
     positive = parameters.eigenvalues > 1e-8 * parameters.eigenvalues.max()
     vectors = parameters.eigenvectors[:, positive]
-    loading = lower(sums, theta)
-    size = sums.y_scale / sums.z_scale
-    log_likelihood = -0.5 * at.deviance - sums.freedom * math.log(sums.y_scale)
+    loading = np.linalg.solve(sums.z_root, lower(sums, theta)) * sums.y_scale
+    log_likelihood = -0.5 * float(at.deviance) - sums.freedom * math.log(sums.y_scale)
     if reml:
         log_likelihood -= float(np.log(np.abs(np.diag(sums.r))).sum())
     return MixedModel(
         coefficients=sums.fitted + back @ at.coefficients,
         covariance=covariance,
-        random_covariance=at.variance * (loading @ loading.T) * np.outer(size, size),
-        residual_variance=at.variance * sums.y_scale**2,
+        random_covariance=at.variance * (loading @ loading.T),
+        residual_variance=float(at.variance) * sums.y_scale**2,
         log_likelihood=log_likelihood,
         n=sums.n,
         n_groups=sums.n_groups,
-        is_boundary=bool(np.linalg.eigvalsh(loading @ loading.T)[0] < _BOUNDARY),
+        is_boundary=bool(np.linalg.svd(lower(sums, theta), compute_uv=False)[-1] ** 2 < _BOUNDARY),
         satterthwaite=Precision(
             covariance=covariance,
             plain=covariance,

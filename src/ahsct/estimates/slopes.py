@@ -22,6 +22,7 @@ RANDOM_EFFECTS = {
     "slope": "random intercept and slope",
     "uncorrelated_slope": "random intercept and slope, uncorrelated",
 }
+SINGULAR = "singular fit: a variance between patients is estimated as 0, or their coefficients are in line"
 
 
 def mean_slope(
@@ -135,7 +136,7 @@ def fit_note(fit: MixedModel) -> str:
     deviations = ", ".join(f"{np.sqrt(v):.3g}" for v in np.diag(fit.random_covariance))
     note = f"{fit.n} values; SD between patients {deviations}, within {np.sqrt(fit.residual_variance):.3g}"
     if fit.is_boundary:
-        note += "; singular fit: a variance between patients is estimated as 0, or two are in line"
+        note += f"; {SINGULAR}"
     return note
 
 

@@ -12,6 +12,7 @@ from scipy.special import chdtri
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
 from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
+from ahsct.estimates._interval_support import maximum
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
@@ -37,7 +38,7 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     r"""Non-parametric maximum likelihood for events in (left, right]; left = right is exact, infinity censored.
 
     Maximises $\sum_i \log \sum_{j \in (l_i, r_i]} p_j$ over Turnbull's maximal intersections by an interior-point
-    method. The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
+    method on the places that carry mass, which the gradient of all places finds. The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
     mass, are checked afterwards: `gap`.
 
     Examples
@@ -49,18 +50,11 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     ([0.25, 0.25, 0.5], True)
     """
     places = intersections(left, right)
-    likelihood = IntervalLikelihood.of(places)
-    fit = maximise(likelihood)
-    survival = np.concatenate(([1.0], np.exp(-fit.hazard[0]), [0.0]))
-    inside = survival[likelihood.a] - survival[likelihood.b]
-    share = likelihood.weight / inside / left.size
-    gains = np.bincount(likelihood.a, share, minlength=likelihood.m + 1)
-    gains -= np.bincount(likelihood.b, share, minlength=likelihood.m + 1)
-    gradient = np.cumsum(gains)[:-1]
-    mass = np.where(gradient < 1 - 1e-6, 0.0, -np.diff(survival))  # a gradient below the rest leaves no mass
-    return Npmle(
-        places.lower, places.upper, mass / mass.sum(), float(fit.loglik[0]), float(gradient.max() - 1)
-    )
+    best = maximum(IntervalLikelihood.of(places))
+    # a gradient below the rest leaves no mass
+    mass = np.where(best.gradient < 1 - 1e-6, 0.0, -np.diff(best.survival))
+    gap = float(best.gradient.max() - 1)
+    return Npmle(places.lower, places.upper, mass / mass.sum(), best.loglik, gap)
 
 
 def likelihood_ratio_limits(

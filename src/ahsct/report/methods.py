@@ -318,8 +318,9 @@ def _others(d: Definition) -> list[Statement]:
         )
         statements += [
             _say(
-                f"Brain volume ({volume.measure}): a mixed model, linear with a break at {volume.break_years:g} years; "
-                f"breaks for sensitivity, in years: {breaks}.",
+                f"Brain volume ({volume.measure}): a mixed model, linear with a break at {volume.break_years:g} years, every patient "
+                "with an intercept, an early and a late slope of their own (Kenward–Roger degrees of freedom); beside it "
+                f"with a random intercept alone. Breaks for sensitivity, in years: {breaks}.",
                 "brain_volume.measure",
                 "brain_volume.break_years",
                 "brain_volume.sensitivity_breaks_years",

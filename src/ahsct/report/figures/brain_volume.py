@@ -54,7 +54,7 @@ def draw_brain_volume(
         (topic baseline, term age_years), within which alone a norm is drawn.
     results
         Schema RESULTS, endpoint brain_volume: `early_change` and `late_slope` of the component
-        named after `break_years` give the line and its interval.
+        named after `break_years`, with slopes of the patients' own, give the line and its interval.
     norms
         Norms by id, with `age_years` and `mean_pct_per_year` (losses are negative), as `load_norm`
         returns them.
@@ -134,7 +134,7 @@ def _fit(results: pl.DataFrame | None, break_years: float) -> dict[str, Any]:
     """Return the two rows of the fitted line and what they say; empty when either is missing."""
     if results is None:
         return {}
-    component = f"break {break_years:g} y"
+    component = f"break {break_years:g} y, own slopes"
     early = result_rows(results, "brain_volume", component=component, term="early_change")
     late = result_rows(results, "brain_volume", component=component, term="late_slope")
     if not early or not late or early[0]["estimate"] is None or late[0]["estimate"] is None:
