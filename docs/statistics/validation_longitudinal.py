@@ -210,6 +210,15 @@ def hierarchical() -> Iterator[Pair]:
             1e-10,
         )
         yield Pair("Finkelstein-Schoenfeld z", case, row["finkelstein_schoenfeld"]["estimate"], r["z"], 1e-10)
+    packages = {"wins": "WINS", "buyse": "BuyseTest", "wr": "WR"}
+    for case in reference.values("win_packages"):
+        ours = test_hierarchical.numbers_of_packages(case)
+        for name, value in test_hierarchical.compared_with_packages(case).items():
+            package, rest = name.split("_", 1)
+            what = "estimates and shares of pairs"
+            if rest.startswith("se_"):
+                what = "standard errors, squares over m - 1"
+            yield Pair(f"{packages[package]}: {what}", case.split("_")[0], ours[name], value, 1e-10)
 
 
 def missing() -> Iterator[Pair]:
