@@ -248,6 +248,10 @@ def missing() -> Iterator[Pair]:
             yield Pair(
                 f"{assumption}, 1,000 imputations", case, row["estimate"], limit, 4 * row["mc_error"], mc=True
             )
+    for case, r in reference.values("rbmi").items():
+        for assumption in ASSUMPTIONS:
+            ours = test_imputation.conditional_mean(case, assumption)
+            yield Pair(f"{assumption}, conditional mean (rbmi)", case, ours, r[assumption], 1e-6)
     for case, r in reference.values("event_imputation").items():
         name, settings = test_event_imputation.CASES[case]
         for assumption in ("censored_at_random", "jump_to_reference"):
