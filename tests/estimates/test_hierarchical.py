@@ -63,8 +63,8 @@ def numbers_of_packages(case: str) -> dict[str, float]:
     """What the packages call win_ratio, net benefit, ... under their names."""
     name = case.split("_")[0]
     frame, levels = table(name, strata=case.endswith("strata")), LEVELS[name]
-    if case == "colon_times":  # WR takes death and one event
-        levels = levels[:2]
+    if case.endswith("times"):  # WR takes death and one event
+        levels = tuple(level for level in levels if level.kind == "time")
     if "known" in case:  # WINS takes no missing values
         frame = frame.drop_nulls("score" if name == "veteran" else "nodes")
     rows = win_statistics(frame, levels)

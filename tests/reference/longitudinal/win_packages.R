@@ -28,7 +28,7 @@ buyse <- function(case, d, formula, strata = rep(1, nrow(d))) {
     i <- getIid(b, statistic = s); i <- i[, ncol(i)]; stopifnot(abs(sqrt(sum(i^2)) - z$se) < 1e-12)
     keep(case, paste0("buyse_", s), z$estimate); keep(case, paste0("buyse_plain_se_", s), z$se); keep(case, paste0("buyse_se_", s), sqrt(sum(i^2 * n / (n - 1)))) } }
 wr <- function(case, d) { # death with its day, then the first recurrence before it
-  n <- nrow(d); seen <- d$recurrence_is_event == 1 & d$recurrence_day < d$death_day
+  n <- nrow(d); if (is.null(d$recurrence_day)) d$recurrence_is_event <- d$recurrence_day <- 0; seen <- d$recurrence_is_event == 1 & d$recurrence_day < d$death_day
   r <- WRrec(ID = c(1:n, which(seen)), time = c(d$death_day, d$recurrence_day[seen]), status = c(d$death_is_event, rep(2, sum(seen))), trt = c(d$arm, d$arm[seen]))
   keep(case, "wr_won", r$theta[1]); keep(case, "wr_lost", r$theta[2]); keep(case, "wr_plain_se_log_win_ratio", r$se); R <- r$R.mat; W <- R == 1; L <- R == -1; m <- nrow(R); k <- ncol(R)
   C <- cov(cbind(rowMeans(W), rowMeans(L))) / m + cov(cbind(colMeans(W), colMeans(L))) / k; g <- c(1, -1) / r$theta; keep(case, "wr_se_log_win_ratio", sqrt(g %*% C %*% g)) }
@@ -42,6 +42,6 @@ o <- read("ovarian"); wins("ovarian", o, c("death_day", "residual"), "death_is_e
 buyse("ovarian", o, arm ~ tte(death_day, death_is_event, threshold = 1e-9) + cont(residual, threshold = 0.5, operator = "<0"))
 k <- read("colon"); wins("colon_known", k[!is.na(k$nodes), ], c("death_day", "recurrence_day", "nodes"), c("death_is_event", "recurrence_is_event"), c("tte", "tte", "continuous"), c("larger", "larger", "smaller"), 0)
 buyse("colon", k, arm ~ tte(death_day, death_is_event, threshold = 1e-9) + tte(recurrence_day, recurrence_is_event, threshold = 1e-9) + cont(nodes, threshold = 0.5, operator = "<0"))
-wr("colon_times", k)
+wr("colon_times", k); wr("veteran_times", v); wr("ovarian_times", o)
 header <- paste("# made by win_packages.R with", R.version.string, paste(sapply(c("WINS", "BuyseTest", "WR"), function(p) paste(p, packageVersion(p))), collapse = ", "))
 writeLines(c(header, "case,name,value", paste(out$case, out$name, trimws(out$value), sep = ",")), "win_packages.csv")
