@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from tests.estimates.comparison_data import COVARIATES, MAIC_MEANS, SETS, package_values, patients
+from tests.estimates.comparison_data import AT, COVARIATES, MAIC_MEANS, SETS, package_values, patients
 
 from ahsct import estimates as est
 from ahsct.estimates._repeated_counts import fit_gee, fit_poisson_normal
@@ -286,6 +286,17 @@ def packages() -> Iterator[Pair]:
                     package_values(name, f"{prefix}smd", str(component)),
                 )
                 yield from pairs("standardised mean differences (cobalt)", name, found, r, 1e-10)
+            seen = patients(name).filter("is_event")
+            weights = est.propensity_weights(seen, covariates=COVARIATES, estimand=kind)
+            for day in AT[name]:
+                row = est.weighted_survival_difference(seen, weights, at_years=day / YEAR).row(0, named=True)
+                r = {
+                    "estimate": package_values(name, f"{kind} difference")[str(day)],
+                    "std_error": package_values(name, f"{kind} difference_error")[str(day)],
+                }
+                yield from pairs(
+                    f"{label}: uncensored difference, M-estimation (WeightIt)", name, row, r, 1e-6
+                )
         means = dict(zip(COVARIATES, MAIC_MEANS[name], strict=True))
         maic = est.maic_weights(patients(name).filter("is_treated"), means=means)
         size = est.effective_sample_size(maic)["estimate"].item()

@@ -3,11 +3,13 @@
 import polars as pl
 import pytest
 from tests.estimates.comparison_data import (
+    AT,
     COVARIATES,
     MAIC_MEANS,
     PACKAGES,
     REFERENCE,
     SETS,
+    YEAR,
     package_values,
     patients,
 )
@@ -18,6 +20,7 @@ from ahsct.estimates import (
     effective_sample_size,
     maic_weights,
     propensity_weights,
+    weighted_survival_difference,
 )
 
 
@@ -40,6 +43,20 @@ def test_weights_agree_with_weightit_and_balance_with_cobalt(name: str, estimand
         table = package_values(name, f"{prefix}bal.tab", component)
         assert {term: found[term] for term in table} == pytest.approx(table, rel=1e-10, abs=1e-12)
         assert table
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("estimand", ["ate", "att", "overlap"])
+def test_errors_with_estimated_weights_agree_with_m_estimation(name: str, estimand: str) -> None:
+    """Of patients with the event only: nobody is censored, and survival is a proportion."""
+    table = patients(name).filter("is_event")
+    weights = propensity_weights(table, covariates=COVARIATES, estimand=estimand)
+    for day in AT[name]:
+        row = weighted_survival_difference(table, weights, at_years=day / YEAR).row(0, named=True)
+        difference = package_values(name, f"{estimand} difference")[str(day)]
+        assert row["estimate"] == pytest.approx(difference, rel=1e-10)
+        error = package_values(name, f"{estimand} difference_error")[str(day)]
+        assert row["std_error"] == pytest.approx(error, rel=1e-8)
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -68,4 +85,14 @@ def test_e_values_agree_with_evalue(row: dict[str, object]) -> None:
 
 def test_every_number_of_the_packages_is_compared() -> None:
     kinds = {what.split()[-1] for what in PACKAGES["what"].unique()}
-    assert kinds == {"weight", "ess", "smd", "bal.tab", "share", "common", "rare"}
+    assert kinds == {
+        "weight",
+        "ess",
+        "smd",
+        "bal.tab",
+        "share",
+        "common",
+        "rare",
+        "difference",
+        "difference_error",
+    }

@@ -9,6 +9,7 @@ suppressMessages({library(WeightIt); library(cobalt); library(MatchIt); library(
 f <- function(x) sprintf("%.17g", x); rows <- pairs <- list()
 add <- function(set, what, group, term, value) rows[[length(rows) + 1]] <<- data.frame(set, what, group, term, value = f(value))
 target <- list(lalonde = c(3.1, 11, 0.3), gbsg = c(5.3, 0.85, 2), veteran = c(6, 6, 0.4)); x <- c("x1", "x2", "x3")
+at <- list(lalonde = c(1000, 5000, 10000), gbsg = c(500, 1000, 1800), veteran = c(50, 100, 200))
 all <- read.csv("comparison_data.csv")
 for (set in names(target)) {
   d <- all[all$set == set, ]; for (e in c(ate = "ATE", att = "ATT", overlap = "ATO")) { kind <- c(ATE = "ate", ATT = "att", ATO = "overlap")[[e]]
@@ -21,6 +22,9 @@ for (set in names(target)) {
     for (v in x[many]) { add(set, paste(kind, "bal.tab"), "weighted", v, b$Balance[v, "Diff.Adj"]); if (kind == "ate") add(set, "bal.tab", "unweighted", v, b$Balance[v, "Diff.Un"]) }
     add(set, paste(kind, "smd"), "weighted", x, col_w_smd(as.matrix(d[, x]), d$treated, w$weights, s.d.denom = "pooled", bin.vars = rep(FALSE, 3)))
     if (kind == "ate") add(set, "smd", "unweighted", x, col_w_smd(as.matrix(d[, x]), d$treated, s.d.denom = "pooled", bin.vars = rep(FALSE, 3))) }
+  seen <- d[d$event == 1, ]; for (e in c(ate = "ATE", att = "ATT", overlap = "ATO")) { w <- weightit(treated ~ x1 + x2 + x3, seen, method = "glm", estimand = e, epsilon = 1e-14, maxit = 100)
+    for (time in at[[set]]) { seen$free <- as.numeric(seen$time > time); m <- lm_weightit(free ~ treated, seen, weightit = w, vcov = "asympt")
+      add(set, paste(c(ATE = "ate", ATT = "att", ATO = "overlap")[[e]], c("difference", "difference_error")), "", time, c(coef(m)[["treated"]], sqrt(vcov(m)["treated", "treated"]))) } }
   own <- d[d$treated == 1, ]; for (i in 1:3) own[[paste0(x[i], "_CENTERED")]] <- own[[x[i]]] - target[[set]][i]
   m <- estimate_weights(own, paste0(x, "_CENTERED"), boot_strata = NULL, reltol = 1e-16, maxit = 1e4)
   add(set, "maic ess", "treated", "", m$ess); k <- own$id %% 10 == 0; add(set, "maic share", "treated", own$id[k], (m$data$weights / sum(m$data$weights))[k])
