@@ -218,6 +218,8 @@ def hierarchical() -> Iterator[Pair]:
             what = "estimates and shares of pairs"
             if rest.startswith("se_"):
                 what = "standard errors, squares over m - 1"
+            elif rest == "z":
+                what = "z by the permutation variance"
             yield Pair(f"{packages[package]}: {what}", case.split("_")[0], ours[name], value, 1e-10)
 
 

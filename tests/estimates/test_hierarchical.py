@@ -73,6 +73,7 @@ def numbers_of_packages(case: str) -> dict[str, float]:
     found = {f"wins_{name}": row[name]["estimate"] for name in ("win_ratio", "win_odds", "net_benefit")}
     found |= {"buyse_winRatio": ratio["estimate"], "buyse_netBenefit": benefit["estimate"]}
     found |= {"buyse_se_winRatio": ratio["std_error"], "buyse_se_netBenefit": benefit["std_error"]}
+    found["buyse_z"] = row["finkelstein_schoenfeld"]["estimate"]
     found["wr_se_log_win_ratio"] = ratio["std_error"] / ratio["estimate"]
     for side in ("won", "lost"):
         shares = rows.filter(statistic=f"pairs_{side}")["estimate"].to_list()

@@ -1,4 +1,5 @@
 # Win statistics by three packages, on the data of hierarchical.R.  Run: Rscript win_packages.R
+# "buyse_z": the net benefit over its exact permutation error ("varExact permutation"; with strata this version stops).
 # WINS: win.stat(stratum.weight = "MH-type", method = "unadjusted"): wins and losses weighted 1/N by stratum, as m n/(m + n). Its variances
 # are those under "no difference" (Dong et al. 2016), and are kept as "wins_null_".
 # BuyseTest: scoring.rule = "Gehan", method.inference = "u-statistic", order.Hprojection = 1, pool.strata = "CMH", neutral.as.uninf = TRUE; a
@@ -26,7 +27,9 @@ buyse <- function(case, d, formula, strata = rep(1, nrow(d))) {
   part <- paste(strata, d$arm); n <- ave(d$arm, part, FUN = length); b <- BuyseTest(formula, d, scoring.rule = "Gehan", method.inference = "u-statistic", pool.strata = "CMH", neutral.as.uninf = TRUE, keep.pairScore = FALSE)
   for (s in c("netBenefit", "winRatio")) { z <- confint(b, statistic = s, transformation = TRUE, order.Hprojection = 1); z <- z[nrow(z), ]
     i <- getIid(b, statistic = s); i <- i[, ncol(i)]; stopifnot(abs(sqrt(sum(i^2)) - z$se) < 1e-12)
-    keep(case, paste0("buyse_", s), z$estimate); keep(case, paste0("buyse_plain_se_", s), z$se); keep(case, paste0("buyse_se_", s), sqrt(sum(i^2 * n / (n - 1)))) } }
+    keep(case, paste0("buyse_", s), z$estimate); keep(case, paste0("buyse_plain_se_", s), z$se); keep(case, paste0("buyse_se_", s), sqrt(sum(i^2 * n / (n - 1)))) }
+  if (length(unique(strata)) == 1) { z <- confint(BuyseTest(formula, d, scoring.rule = "Gehan", method.inference = "varExact permutation", neutral.as.uninf = TRUE, keep.pairScore = FALSE),
+    statistic = "netBenefit", transformation = FALSE); z <- z[nrow(z), ]; keep(case, "buyse_z", z$estimate / z$se) } }
 wr <- function(case, d) { # death with its day, then the first recurrence before it
   n <- nrow(d); if (is.null(d$recurrence_day)) d$recurrence_is_event <- d$recurrence_day <- 0; seen <- d$recurrence_is_event == 1 & d$recurrence_day < d$death_day
   r <- WRrec(ID = c(1:n, which(seen)), time = c(d$death_day, d$recurrence_day[seen]), status = c(d$death_is_event, rep(2, sum(seen))), trt = c(d$arm, d$arm[seen]))
