@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from tests.estimates.comparison_data import AT, COVARIATES, MAIC_MEANS, SETS, package_values, patients
 
 from ahsct import estimates as est
 from ahsct.estimates._repeated_counts import fit_gee, fit_poisson_normal
@@ -222,7 +223,6 @@ def safety() -> Iterator[Pair]:
 def comparison() -> Iterator[Pair]:
     """Weights, balance, weighted and matched survival."""
     data, rows = read("comparison_data"), read("comparison").with_columns(pl.col("term").cast(pl.String))
-    means = {"lalonde": (3.1, 11, 0.3), "gbsg": (5.3, 0.85, 2), "veteran": (6, 6, 0.4)}
     covariates = ["x1", "x2", "x3"]
     for (name,), own in data.partition_by("set", as_dict=True, maintain_order=True).items():
         table = own.select(
@@ -237,7 +237,7 @@ def comparison() -> Iterator[Pair]:
             for kind in ("ate", "att", "overlap")
         }
         kinds["maic"] = est.maic_weights(
-            table.filter("is_treated"), means=dict(zip(covariates, means[str(name)], strict=True))
+            table.filter("is_treated"), means=dict(zip(covariates, MAIC_MEANS[str(name)], strict=True))
         )
         for kind, weights in kinds.items():
             label = kind if kind == "overlap" else kind.upper()
@@ -262,6 +262,56 @@ def comparison() -> Iterator[Pair]:
                         "std_error": r[(f"{kind} difference_error", None, str(day))],
                     }
                     yield from pairs(f"{label}: difference and its error", str(name), found, numbers, 1e-6)
+
+
+def packages() -> Iterator[Pair]:
+    """Weights, balance and MAIC by WeightIt, cobalt and maicplus; E-values by EValue."""
+    for name in SETS:
+        for kind in ("ate", "att", "overlap"):
+            weights = est.propensity_weights(patients(name), covariates=COVARIATES, estimand=kind)
+            label = kind if kind == "overlap" else kind.upper()
+            sizes = dict(est.effective_sample_size(weights).select("arm", "estimate").rows())
+            for group, size in sizes.items():
+                own = dict(weights.patients.filter(group=group).select("patient_id", "weight").rows())
+                r = package_values(name, f"{kind} weight", group)
+                yield from pairs(f"{label}: weights (WeightIt)", name, own, r, 1e-10)
+                r = package_values(name, f"{kind} ess", group)
+                yield from pairs(f"{label}: effective sample size (cobalt)", name, {"": size}, r, 1e-10)
+            for (component,), rows in (
+                est.covariate_balance(weights).partition_by("component", as_dict=True).items()
+            ):
+                prefix = f"{kind} " if component == "weighted" else ""
+                found, r = (
+                    dict(rows.select("term", "estimate").rows()),
+                    package_values(name, f"{prefix}smd", str(component)),
+                )
+                yield from pairs("standardised mean differences (cobalt)", name, found, r, 1e-10)
+            seen = patients(name).filter("is_event")
+            weights = est.propensity_weights(seen, covariates=COVARIATES, estimand=kind)
+            for day in AT[name]:
+                row = est.weighted_survival_difference(seen, weights, at_years=day / YEAR).row(0, named=True)
+                r = {
+                    "estimate": package_values(name, f"{kind} difference")[str(day)],
+                    "std_error": package_values(name, f"{kind} difference_error")[str(day)],
+                }
+                yield from pairs(
+                    f"{label}: uncensored difference, M-estimation (WeightIt)", name, row, r, 1e-6
+                )
+        means = dict(zip(COVARIATES, MAIC_MEANS[name], strict=True))
+        maic = est.maic_weights(patients(name).filter("is_treated"), means=means)
+        size = est.effective_sample_size(maic)["estimate"].item()
+        r = package_values(name, "maic ess")
+        yield from pairs("MAIC: effective sample size (maicplus)", name, {"": size}, r, 1e-6)
+        total = maic.patients["weight"].sum()
+        own = {patient: w / total for patient, w in maic.patients.select("patient_id", "weight").rows()}
+        yield from pairs("MAIC: weights (maicplus)", name, own, package_values(name, "maic share"), 1e-6)
+    for row in read("e_value").iter_rows(named=True):
+        is_common = str(row["common"]).upper() == "TRUE"
+        limits = {end: row[end] for end in ("lower", "upper")}
+        rows = est.e_value(row["estimate"], **limits, measure=row["measure"], is_common=is_common)
+        ours = dict(zip(("estimate", "limit"), rows["estimate"], strict=True))
+        r = package_values(row["name"], "E common" if is_common else "E rare", row["measure"])
+        yield from pairs("E-value (EValue)", row["name"].split()[0], ours, r, 1e-10)
 
 
 def matching() -> Iterator[Pair]:
@@ -290,7 +340,7 @@ FAMILIES = {
     "proportions": proportions,
     "rates": rates,
     "safety": safety,
-    "comparison": lambda: chain(comparison(), matching()),
+    "comparison": lambda: chain(comparison(), matching(), packages()),
 }
 
 

@@ -38,7 +38,7 @@ from ahsct.estimates.shift_table import shift_table
 
 PAGES = Path(__file__).parent
 _DESIGN = re.compile(
-    "_(slope|uncorrelated|intercept|known|estimated|un|ar1|cs|factor|pieces|strata|age|bmi)$"
+    "_(slope|uncorrelated|intercept|known|estimated|un|us|ar1|cs|factor|pieces|strata|age|bmi)$"
 )
 BEGIN, END = "<!-- validation: begin -->", "<!-- validation: end -->"
 
@@ -85,15 +85,54 @@ def mixed() -> Iterator[Pair]:
             for end in ("lower", "upper"):
                 if end in r:
                     yield Pair("broken stick: profile limits of the break", case, rows[end][3], r[end], 1e-6)
+    for case, r in reference.values("segmented").items():
+        if case == "bodyweight":  # there segmented stops at a smaller maximum (tests)
+            continue
+        name = test_broken_stick.SEGMENTED[case]
+        at = test_broken_stick.rows_of(name, "intercept", None)["estimate"][3]
+        full = test_broken_stick.full_likelihood_fit(name, at)
+        ours = {
+            "break": at,
+            "before": full.coefficients[1],
+            "change": full.coefficients[2],
+            "log_likelihood": full.log_likelihood,
+        }
+        for quantity, number in ours.items():
+            what = "break" if quantity == "break" else "slopes and log-likelihood, full likelihood"
+            yield Pair(f"broken stick: {what} (segmented)", case, float(number), r[quantity], 1e-6)
     for case, r in reference.values("repeated_measures").items():
-        yield from _coefficients(test_repeated_measures.fit_case(case), r, case, "MMRM")
+        yield from _coefficients(test_repeated_measures.fit_case(case), r, case, "MMRM (gls, plain R)")
+    for case, r in reference.values("mmrm").items():
+        yield from _mmrm(case, r)
 
 
-def _coefficients(fit: Any, r: dict[str, float], case: str, model: str) -> Iterator[Pair]:
+def _mmrm(case: str, r: dict[str, float]) -> Iterator[Pair]:
+    fit = test_repeated_measures.fit_case(case)
+    observed = "kenward-roger-observed"
+    yield from _coefficients(fit, r, case, "MMRM (mmrm)", kenward_roger=observed)
+    size = fit.visit_covariance.shape[0]
+    for i, j in zip(*np.tril_indices(size), strict=True):
+        ours = float(fit.visit_covariance[i, j])
+        yield Pair("MMRM (mmrm): covariance of visits", case, ours, r[f"v_{i + 1}_{j + 1}"], 1e-6)
+    contrasts = test_repeated_measures.equal_cells(fit.coefficients.size)
+    for method, prefix, name in (
+        ("satterthwaite", "f", "Satterthwaite"),
+        (observed, "kr_f", "Kenward-Roger"),
+    ):
+        test = fit.f_test(contrasts, df_method=method)
+        yield Pair(f"MMRM (mmrm): F, {name}", case, test.statistic, r[f"{prefix}_statistic"], 1e-6)
+        yield Pair(
+            f"MMRM (mmrm): df of F, {name}", case, test.df_denominator, r[f"{prefix}_denominator"], 1e-6
+        )
+
+
+def _coefficients(
+    fit: Any, r: dict[str, float], case: str, model: str, *, kenward_roger: str = "kenward-roger"
+) -> Iterator[Pair]:
     yield Pair(f"{model}: restricted log-likelihood", case, fit.log_likelihood, r["log_likelihood"], 1e-10)
     for k, weights in enumerate(np.eye(fit.coefficients.size), start=1):
         estimate, std_error, df = fit.contrast(weights, df_method="satterthwaite")
-        _, kr_error, kr_df = fit.contrast(weights, df_method="kenward-roger")
+        _, kr_error, kr_df = fit.contrast(weights, df_method=kenward_roger)
         for name, ours, short in (
             ("coefficients", estimate, "estimate"),
             ("standard errors", std_error, "se"),
@@ -171,6 +210,17 @@ def hierarchical() -> Iterator[Pair]:
             1e-10,
         )
         yield Pair("Finkelstein-Schoenfeld z", case, row["finkelstein_schoenfeld"]["estimate"], r["z"], 1e-10)
+    packages = {"wins": "WINS", "buyse": "BuyseTest", "wr": "WR"}
+    for case in reference.values("win_packages"):
+        ours = test_hierarchical.numbers_of_packages(case)
+        for name, value in test_hierarchical.compared_with_packages(case).items():
+            package, rest = name.split("_", 1)
+            what = "estimates and shares of pairs"
+            if rest.startswith("se_"):
+                what = "standard errors, squares over m - 1"
+            elif rest == "z":
+                what = "z by the permutation variance"
+            yield Pair(f"{packages[package]}: {what}", case.split("_")[0], ours[name], value, 1e-10)
 
 
 def missing() -> Iterator[Pair]:
@@ -200,6 +250,10 @@ def missing() -> Iterator[Pair]:
             yield Pair(
                 f"{assumption}, 1,000 imputations", case, row["estimate"], limit, 4 * row["mc_error"], mc=True
             )
+    for case, r in reference.values("rbmi").items():
+        for assumption in ASSUMPTIONS:
+            ours = test_imputation.conditional_mean(case, assumption)
+            yield Pair(f"{assumption}, conditional mean (rbmi)", case, ours, r[assumption], 1e-6)
     for case, r in reference.values("event_imputation").items():
         name, settings = test_event_imputation.CASES[case]
         for assumption in ("censored_at_random", "jump_to_reference"):

@@ -1,6 +1,8 @@
-"""The broken stick against lme4 over the break, on patients' volumes, rats' growth and drug concentrations."""
+"""The broken stick against lme4 over the break and segmented: brain volumes, growth, drug concentrations."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,7 @@ from tests import longitudinal_reference as reference
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates.brain_volume import scan_table
 from ahsct.estimates.broken_stick import broken_stick
+from ahsct.estimates.mixed_model import MixedModel, linear_mixed_model
 from ahsct.vocabulary import PATIENT_VALUES, from_rows
 
 CASES = {
@@ -21,16 +24,29 @@ CASES = {
 }
 
 
+SEGMENTED = {
+    "theoph": "theoph",
+    "volume": "../mixed_model_unbalanced",
+    "loblolly": "loblolly",
+    "bodyweight": "bodyweight",
+}
+
+
 def table(name: str) -> pl.DataFrame:
     d = reference.data(name)
     return pl.DataFrame({"patient_id": d["group"], "years": d["t"], "number": d["y"]})
+
+
+@cache
+def rows_of(name: str, random: str, break_years: float | None) -> pl.DataFrame:
+    return broken_stick(table(name), unit="unit", break_years=break_years, random_effects=random)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_agrees_with_lme4(case: str) -> None:
     expected = reference.values("broken_stick")[case]
     name, random, break_years = CASES[case]
-    rows = broken_stick(table(name), unit="unit", break_years=break_years, random_effects=random)
+    rows = rows_of(name, random, break_years)
     for k, row in enumerate(rows.head(3).iter_rows(named=True), start=1):
         assert row["estimate"] == pytest.approx(expected[f"estimate_{k}"], rel=1e-6)
         assert row["std_error"] == pytest.approx(expected[f"se_{k}"], rel=1e-6)
@@ -42,6 +58,33 @@ def test_agrees_with_lme4(case: str) -> None:
         for end in ("lower", "upper"):
             assert found[end] == (pytest.approx(expected[end], rel=1e-6) if end in expected else None)
         assert ("no lower" in found["note"]) == ("lower" not in expected)
+
+
+def full_likelihood_fit(name: str, at: float) -> MixedModel:
+    d = reference.data(name)
+    X = np.column_stack([np.ones_like(d["t"]), d["t"], np.maximum(d["t"] - at, 0)])
+    return linear_mixed_model(d["y"], X, d["group"], reml=False)
+
+
+@pytest.mark.parametrize("case", [case for case in SEGMENTED if case != "bodyweight"])
+def test_break_agrees_with_segmented(case: str) -> None:
+    """Its slopes are of the full likelihood."""
+    expected = reference.values("segmented")[case]
+    at = rows_of(SEGMENTED[case], "intercept", None)["estimate"][3]
+    assert at == pytest.approx(expected["break"], rel=1e-6)
+    fit = full_likelihood_fit(SEGMENTED[case], at)
+    assert fit.log_likelihood == pytest.approx(expected["log_likelihood"], rel=1e-10)
+    assert fit.coefficients[1] == pytest.approx(expected["before"], rel=1e-6)
+    assert fit.coefficients[2] == pytest.approx(expected["change"], rel=1e-6)
+
+
+def test_the_largest_likelihood_is_found_where_segmented_stops_beside_it() -> None:
+    """The best break of the rats falls on a weighing, a kink that Newton steps in the break step over."""
+    expected = reference.values("segmented")["bodyweight"]
+    at = rows_of("bodyweight", "intercept", None)["estimate"][3]
+    assert abs(at - expected["break"]) > 0.5
+    ours = full_likelihood_fit("bodyweight", at).log_likelihood
+    assert ours > full_likelihood_fit("bodyweight", expected["break"]).log_likelihood + 0.2
 
 
 def test_a_clear_break_is_found() -> None:
@@ -64,6 +107,11 @@ def test_degenerate_input_has_a_note() -> None:
     assert "two or more groups" in rows["note"][0]
     few_times = pl.DataFrame({"patient_id": list("aabb"), "years": [0.0, 1] * 2, "number": [0.0, 1, 3, 5]})
     assert "four or more distinct times" in broken_stick(few_times, unit="unit")["note"][0]
+    t = [0.0, 1, 2, 3, 4]
+    at_the_end = pl.DataFrame(
+        {"patient_id": list("aaaaabbbbb"), "years": t * 2, "number": [0.0, 1, 2.1, 3, 9, 1, 2, 2.9, 4, 10.1]}
+    )
+    assert "has its maximum at 3 years, the end" in broken_stick(at_the_end, unit="unit")["note"][0]
     late = broken_stick(table("theoph"), unit="unit", break_years=99.0)
     assert "depend on each other" in late["note"][0]
     flat = table("theoph").with_columns(number=pl.lit(2.0))

@@ -1,4 +1,4 @@
-"""Win statistics against a plain-R double loop, DeLong by hand, and degenerate comparisons."""
+"""Win statistics against WINS, BuyseTest, WR and a plain-R double loop, DeLong by hand, degenerate comparisons."""
 
 from __future__ import annotations
 
@@ -57,6 +57,55 @@ def test_agrees_with_plain_r(case: str) -> None:
     for end in ("lower", "upper"):
         assert odds[end] == pytest.approx((1 + benefit[end]) / (1 - benefit[end]), rel=1e-10)
     assert ratio["n"] == table(name).height
+
+
+def numbers_of_packages(case: str) -> dict[str, float]:
+    """What the packages call win_ratio, net benefit, ... under their names."""
+    name = case.split("_")[0]
+    frame, levels = table(name, strata=case.endswith("strata")), LEVELS[name]
+    if case.endswith("times"):  # WR takes death and one event
+        levels = tuple(level for level in levels if level.kind == "time")
+    if "known" in case:  # WINS takes no missing values
+        frame = frame.drop_nulls("score" if name == "veteran" else "nodes")
+    rows = win_statistics(frame, levels)
+    row = {r["statistic"]: r for r in rows.iter_rows(named=True)}
+    ratio, benefit = row["win_ratio"], row["net_benefit"]
+    found = {f"wins_{name}": row[name]["estimate"] for name in ("win_ratio", "win_odds", "net_benefit")}
+    found |= {"buyse_winRatio": ratio["estimate"], "buyse_netBenefit": benefit["estimate"]}
+    found |= {"buyse_se_winRatio": ratio["std_error"], "buyse_se_netBenefit": benefit["std_error"]}
+    found["buyse_z"] = row["finkelstein_schoenfeld"]["estimate"]
+    found["wr_se_log_win_ratio"] = ratio["std_error"] / ratio["estimate"]
+    for side in ("won", "lost"):
+        shares = rows.filter(statistic=f"pairs_{side}")["estimate"].to_list()
+        found[f"wr_{side}"] = sum(shares)
+        found |= {f"wins_{side}_{k}": share for k, share in enumerate(shares, start=1)}
+    return found
+
+
+def compared_with_packages(case: str) -> dict[str, float]:
+    """The packages' numbers, less the errors that they define otherwise."""
+    expected = reference.values("win_packages")[case]
+    return {name: value for name, value in expected.items() if "_null_" not in name and "_plain_" not in name}
+
+
+@pytest.mark.parametrize("case", list(reference.values("win_packages")))
+def test_agrees_with_wins_buysetest_and_wr(case: str) -> None:
+    found, expected = numbers_of_packages(case), compared_with_packages(case)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-10)
+
+
+def test_errors_that_packages_define_otherwise_are_near() -> None:
+    """BuyseTest and WR divide by m where we take m - 1; WINS assumes no difference between the arms."""
+    ratios = []
+    for case, expected in reference.values("win_packages").items():
+        found = numbers_of_packages(case)
+        for name in expected:
+            if "_plain_" in name:
+                plain = found[name.replace("_plain_", "_")] / expected[name]
+                assert 1 < plain < 1.05, (case, name)
+            if "_null_" in name and "log" in name:
+                ratios.append(found["wr_se_log_win_ratio"] / expected[name])
+    assert (min(ratios), max(ratios)) == pytest.approx((1.009, 1.077), abs=5e-4)
 
 
 def test_one_uncensored_outcome_is_delong() -> None:

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from tests.estimates.comparison_data import AT, COVARIATES, REFERENCE, SETS, YEAR, patients, r_values
+from tests.estimates.comparison_data import (
+    AT,
+    COVARIATES,
+    MAIC_MEANS,
+    REFERENCE,
+    SETS,
+    YEAR,
+    patients,
+    r_values,
+)
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates import (
@@ -22,8 +31,14 @@ from ahsct.estimates import (
 from ahsct.estimates.matching import Matches
 from ahsct.vocabulary import RESULTS
 
-PAIRS = pl.read_csv(
-    REFERENCE / "matching_pairs.csv", infer_schema_length=None, schema_overrides={"caliper": pl.Float64}
+PAIRS, MATCHIT = (  # a loop from the definition, and MatchIt
+    pl.read_csv(
+        REFERENCE / f"{name}.csv",
+        comment_prefix="#",
+        infer_schema_length=None,
+        schema_overrides={"caliper": pl.Float64},
+    )
+    for name in ("matching_pairs", "matching_packages")
 )
 R_CURVES = pl.read_csv(
     REFERENCE / "matching.csv", infer_schema_length=None, schema_overrides={"caliper": pl.Float64}
@@ -37,7 +52,6 @@ MATCHING = pl.read_csv(REFERENCE / "matching_data.csv", infer_schema_length=None
     (pl.col("event") == 1).alias("is_event"),
 )
 FIVE = [f"x{i}" for i in range(1, 6)]
-TARGETS = {"lalonde": (3.1, 11, 0.3), "gbsg": (5.3, 0.85, 2), "veteran": (6, 6, 0.4)}
 
 
 def matched(name: str, caliper: float) -> tuple[pl.DataFrame, Matches]:
@@ -54,8 +68,9 @@ def test_pairs_agree_with_r(name: str, caliper: float) -> None:
     treated = found.filter(pl.col("group") == "treated").select("pair", treated="patient_id")
     partner = found.filter(pl.col("group") == "comparator").select("pair", partner="patient_id")
     ours = set(treated.join(partner, on="pair").select("treated", "partner").rows())
-    r = PAIRS.filter((pl.col("set") == name) & (pl.col("caliper") == caliper))
-    assert ours == set(r.select(pl.col("treated", "partner").cast(pl.String)).rows())
+    for pairs in (PAIRS, MATCHIT):
+        r = pairs.filter((pl.col("set") == name) & (pl.col("caliper") == caliper))
+        assert ours == set(r.select(pl.col("treated", "partner").cast(pl.String)).rows())
     flow = matches.flow().row(0, named=True)
     assert (flow["estimate"], flow["n"]) == (len(ours), table["is_treated"].sum())
     assert flow["n"] == len(ours) + matches.unmatched.height
@@ -111,7 +126,7 @@ def test_matching_refusals() -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_maic_agrees_with_r(name: str) -> None:
     table = patients(name).filter("is_treated")
-    means = dict(zip(COVARIATES, TARGETS[name], strict=True))
+    means = dict(zip(COVARIATES, MAIC_MEANS[name], strict=True))
     weights = maic_weights(table, means=means)
     size = effective_sample_size(weights)["estimate"].item()
     assert size == pytest.approx(r_values(name, "maic ess", "treated").popitem()[1], rel=1e-8)

@@ -1,4 +1,4 @@
-"""MMRM against nlme::gls and an independent plain-R computation of both kinds of degrees of freedom."""
+"""MMRM against mmrm, nlme::gls and an independent plain-R computation of both kinds of degrees of freedom."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from tests import longitudinal_reference as reference
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates.repeated_measures import RepeatedMeasures, repeated_measures, visit_means
 
-KINDS = {"un": "unstructured", "ar1": "ar1", "cs": "compound_symmetry"}
+KINDS = {"un": "unstructured", "us": "unstructured", "ar1": "ar1", "cs": "compound_symmetry"}
 SETS = {
     "orthodont": "orthodont",
     "orthodont_gaps": "orthodont_gaps",
     "chick": "chick",
     "sleep": "sleep_visits",
+    "orthodont_empty": "orthodont_empty",
+    "fev": "fev",
 }
 
 
@@ -25,7 +27,7 @@ def cell_columns(d: dict[str, np.ndarray]) -> np.ndarray:
     columns = [(arm == a) & (d["visit"] == v) for v in np.unique(d["visit"]) for a in np.unique(arm)]
     if "baseline" in d:
         columns += [d["baseline"] * (d["visit"] == v) for v in np.unique(d["visit"])]
-    return np.column_stack(columns).astype(float)
+    return np.column_stack([column for column in columns if column.any()]).astype(float)
 
 
 def data(name: str) -> dict[str, np.ndarray]:
@@ -65,6 +67,64 @@ def test_agrees_with_gls_and_plain_r(case: str) -> None:
         assert df == pytest.approx(expected[f"df_{k}"], rel=1e-6)
         assert kr_std_error == pytest.approx(expected[f"kr_se_{k}"], rel=1e-6)
         assert kr_df == pytest.approx(expected[f"kr_df_{k}"], rel=1e-6)
+
+
+def equal_cells(p: int) -> np.ndarray:
+    """Contrasts: every coefficient equals the first."""
+    return np.column_stack([-np.ones(p - 1), np.eye(p - 1)])
+
+
+@pytest.mark.parametrize("case", list(reference.values("mmrm")))
+def test_agrees_with_mmrm(case: str) -> None:
+    expected = reference.values("mmrm")[case]
+    fit = fit_case(case)
+    assert fit.log_likelihood == pytest.approx(expected["log_likelihood"], rel=1e-10)
+    size = fit.visit_covariance.shape[0]
+    for i in range(size):
+        for j in range(i + 1):
+            assert fit.visit_covariance[i, j] == pytest.approx(expected[f"v_{i + 1}_{j + 1}"], rel=1e-6)
+    p = fit.coefficients.size
+    assert sum(name.startswith("kr_df_") for name in expected) == p
+    for k, weights in enumerate(np.eye(p), start=1):
+        estimate, std_error, df = fit.contrast(weights, df_method="satterthwaite")
+        _, kr_std_error, kr_df = fit.contrast(weights, df_method="kenward-roger-observed")
+        found = (estimate, std_error, df, kr_std_error, kr_df)
+        names = ("estimate", "se", "df", "kr_se", "kr_df")
+        assert found == pytest.approx([expected[f"{name}_{k}"] for name in names], rel=1e-6)
+    for method, name in (("satterthwaite", "f"), ("kenward-roger-observed", "kr_f")):
+        test = fit.f_test(equal_cells(p), df_method=method)
+        assert test.statistic == pytest.approx(expected[f"{name}_statistic"], rel=1e-6)
+        assert test.df_denominator == pytest.approx(expected[f"{name}_denominator"], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["us", "cs"])
+def test_expected_and_observed_information_agree_without_missing_values(kind: str) -> None:
+    fit = fit_case(f"orthodont_{kind}")
+    gaps = fit_case(f"orthodont_gaps_{kind}")
+    for weights in np.eye(8):
+        expected = fit.contrast(weights, df_method="kenward-roger")
+        assert fit.contrast(weights, df_method="kenward-roger-observed") == pytest.approx(expected, rel=1e-9)
+    ratios = [
+        gaps.contrast(w, df_method="kenward-roger-observed")[2] / gaps.contrast(w)[2] for w in np.eye(8)
+    ]
+    assert 1e-4 < np.abs(np.array(ratios) - 1).max() < 0.1
+
+
+def test_observed_information_is_named_in_the_method() -> None:
+    rows = visit_means(table("orthodont_gaps"), unit="mm", df_method="kenward-roger-observed")
+    assert rows["method"][0].endswith("Kenward-Roger (observed information) df)")
+    r = reference.values("mmrm")["orthodont_gaps_us"]
+    first = rows.filter(statistic="mean", arm="arm 0", term="visit 8").row(0, named=True)
+    assert (first["std_error"], first["df"]) == pytest.approx((r["kr_se_1"], r["kr_df_1"]), rel=1e-6)
+
+
+def test_mmrm_default_adjustment_depends_on_its_parameters() -> None:
+    """Its vcov "Kenward-Roger" has second derivatives in log-Cholesky parameters; ours are V_kl (none)."""
+    gaps = []
+    for case, r in reference.values("mmrm").items():
+        if case.endswith("_us"):
+            gaps += [r[f"krfull_se_{name[6:]}"] / r[name] - 1 for name in r if name.startswith("kr_se_")]
+    assert 0.05 < np.abs(gaps).max() < 0.1
 
 
 def table(name: str) -> pl.DataFrame:

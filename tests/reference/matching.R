@@ -3,7 +3,7 @@
 # logit: predict(glm(treated ~ x1 + x2 + x3 + x4 + x5, binomial, epsilon = 1e-14)). Pairs: a plain loop from the definition,
 # largest logit first, nearest free partner within the caliper. MatchIt 4.5.1 (Debian) cannot serve: with a caliper of 0.036
 # it returns pairs 0.26 apart, and without one it passes over nearer free partners (lalonde: 13 gets 324, 1.8e-4 away,
-# though 376 is free, 3e-5 away). The script prints in how many pairs it differs.
+# though 376 is free, 3e-5 away); 4.7.1 makes the pairs of this loop (comparison_packages.R). The script prints in how many pairs it differs.
 # Curves: survfit(Surv(time, event) ~ 1, cluster = pair, robust = TRUE) of one group.
 suppressMessages({library(survival); library(MatchIt)}); f <- function(x) sprintf("%.17g", x); data(lalonde)
 sets <- list(lalonde = with(lalonde, data.frame(treated = treat, x1 = age / 10, x2 = educ, x3 = married, x4 = round(re74 / 1000, 6), x5 = round(re75 / 1000, 6), time = round(re78 + 1, 3), event = as.numeric(re78 < 20000))),

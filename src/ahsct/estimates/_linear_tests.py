@@ -5,6 +5,7 @@ Shared by the mixed model and the model for repeated measures.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,11 @@ from ahsct.errors import RequestError, TableError, did_you_mean
 Array = npt.NDArray[np.float64]
 
 DF_METHODS = ("kenward-roger", "satterthwaite")
-DF_NAMES = {"kenward-roger": "Kenward-Roger", "satterthwaite": "Satterthwaite"}
+DF_NAMES = {
+    "kenward-roger": "Kenward-Roger",
+    "satterthwaite": "Satterthwaite",
+    "kenward-roger-observed": "Kenward-Roger (observed information)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +31,7 @@ class Precision:
     `covariance` is the one printed, `plain` that at the estimated variances (the same without Kenward and
     Roger's adjustment), `gradient` the derivatives of `plain` by the m variance parameters (m x p x p) and
     `parameter_covariance` the covariance of those (m x m): inverse observed information for Satterthwaite,
-    inverse expected information for Kenward and Roger.
+    inverse expected information for Kenward and Roger where nothing else is said.
     """
 
     covariance: Array
@@ -45,17 +50,23 @@ class FTest:
     p_value: float
 
 
-def require_df_method(df_method: str) -> str:
+def require_df_method(df_method: str, known: Collection[str] = DF_METHODS) -> str:
     """Return the method, or raise a RequestError where it is unknown."""
-    if df_method not in DF_METHODS:
+    if df_method not in known:
         raise RequestError(
-            f"No df_method {df_method!r}; known are {', '.join(DF_METHODS)}.{did_you_mean(df_method, DF_METHODS)}"
+            f"No df_method {df_method!r}; known are {', '.join(known)}.{did_you_mean(df_method, known)}"
         )
     return df_method
 
 
 def kenward_roger(
-    covariance: Array, first: Array, second: Array, traces: Array, curvature: Array | None = None
+    covariance: Array,
+    first: Array,
+    second: Array,
+    traces: Array,
+    curvature: Array | None = None,
+    *,
+    parameter_covariance: Array | None = None,
 ) -> Precision:
     r"""Return Kenward and Roger's precision.
 
@@ -72,6 +83,8 @@ def kenward_roger(
         tr(V_k V^-1 V_l V^-1) (m x m), with V_k the derivative of V by parameter k.
     curvature
         R_kl = X'V^-1 V_kl V^-1 X with the second derivatives; missing where V is linear in its parameters.
+    parameter_covariance
+        W, where not that formula's (the inverse of the expected information).
 
     References
     ----------
@@ -81,7 +94,9 @@ def kenward_roger(
     half_information = (
         traces - 2 * np.einsum("ps,klsp->kl", covariance, second) + np.einsum("kps,lsp->kl", CK, CK)
     )
-    W = 2 * np.linalg.pinv((half_information + half_information.T) / 2, rcond=1e-12, hermitian=True)
+    W = parameter_covariance
+    if W is None:
+        W = 2 * np.linalg.pinv((half_information + half_information.T) / 2, rcond=1e-12, hermitian=True)
     turned = second if curvature is None else second - curvature / 4
     middle = np.einsum("kl,klps->ps", W, turned) - np.einsum("kl,kpr,lrs->ps", W, first, CK)
     return Precision(
@@ -140,7 +155,7 @@ def f_test(coefficients: Array, precision: Precision, weights: npt.ArrayLike, *,
             f"An F test needs independent rows of {coefficients.size} weights; found shape {L.shape}."
         )
     value = L @ coefficients
-    if require_df_method(df_method) == "satterthwaite":
+    if df_method == "satterthwaite":
         d, vectors = np.linalg.eigh(L @ precision.covariance @ L.T)
         rows = vectors.T @ L
         statistic = float(np.mean((rows @ coefficients) ** 2 / d))

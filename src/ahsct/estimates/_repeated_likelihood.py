@@ -83,6 +83,7 @@ class Fit:
     V: Array
     satterthwaite: Precision
     kenward_roger: Precision
+    kenward_roger_observed: Precision
 
 
 def maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, *, structure: str) -> Fit:
@@ -131,6 +132,8 @@ def _maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, structure:
         raise _singular(structure)
     if not np.abs(at.gradient * parameters).max() <= 1e-3:
         raise TableError(f"the likelihood of an {structure} covariance has not reached its maximum.")
+    observed = np.asarray(2 * np.linalg.inv(at.hessian), dtype=np.float64)
+    adjustment = (at.covariance, at.first, at.second, at.traces, at.curvature)
     return Fit(
         deviance=now,
         coefficients=at.coefficients,
@@ -139,9 +142,10 @@ def _maximise(patterns: list[Pattern], n_visits: int, p: int, n: int, structure:
             covariance=at.covariance,
             plain=at.covariance,
             gradient=at.covariance @ at.first @ at.covariance,
-            parameter_covariance=np.asarray(2 * np.linalg.inv(at.hessian), dtype=np.float64),
+            parameter_covariance=observed,
         ),
-        kenward_roger=kenward_roger(at.covariance, at.first, at.second, at.traces, at.curvature),
+        kenward_roger=kenward_roger(*adjustment),
+        kenward_roger_observed=kenward_roger(*adjustment, parameter_covariance=observed),
     )
 
 

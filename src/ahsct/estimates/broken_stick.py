@@ -143,6 +143,11 @@ def _slopes(
             with_note(t_interval(*fit.contrast(w, df_method=df_method), conf_level), note) for w in weights
         ]
     at, lower, upper, edge = profiled_break(data.deviance, data.t, conf_level)
+    if np.unique(data.t[data.t > at]).size < 2:  # its error has to be told from the slope after it
+        raise TableError(
+            f"the likelihood of a break has its maximum at {at:.3g} years, the end of the range; one distinct time "
+            "after it tells no slope and break. State the break, or take a mixed model without one."
+        )
     fit = data.fit(data.columns(at))
     extra = data.fit(np.column_stack([data.columns(at), -fit.coefficients[2] * (data.t > at)]))
     note = f"break estimated, {at:.3g} years; errors carry it; {fit_note(fit)}"

@@ -38,6 +38,7 @@ class RepeatedMeasures:
     n_patients: int
     satterthwaite: Precision
     kenward_roger: Precision
+    kenward_roger_observed: Precision
 
     def contrast(
         self, weights: npt.ArrayLike, *, df_method: str = "kenward-roger"
@@ -50,8 +51,8 @@ class RepeatedMeasures:
         return tests.f_test(self.coefficients, self._precision(df_method), weights, df_method=df_method)
 
     def _precision(self, df_method: str) -> Precision:
-        is_plain = require_df_method(df_method) == "satterthwaite"
-        return self.satterthwaite if is_plain else self.kenward_roger
+        found: Precision = getattr(self, require_df_method(df_method, DF_NAMES).replace("-", "_"))
+        return found
 
 
 def repeated_measures(
@@ -77,7 +78,8 @@ def repeated_measures(
     -----
     Satterthwaite's df use the observed information of the variance parameters; Kenward and Roger's the
     expected one, in the parameters V_kl (unstructured), variance within and common covariance (compound
-    symmetry) or variance and correlation (ar1, with the second derivatives of V).
+    symmetry) or variance and correlation (ar1, with the second derivatives of V). "kenward-roger-observed"
+    takes the observed information there too, as mmrm does; without missing values V_kl have both the same.
 
     Raises
     ------
@@ -143,6 +145,7 @@ def repeated_measures(
         n_patients=patients.size,
         satterthwaite=tests.transformed(fit.satterthwaite, back),
         kenward_roger=tests.transformed(fit.kenward_roger, back),
+        kenward_roger_observed=tests.transformed(fit.kenward_roger_observed, back),
     )
 
 
@@ -168,6 +171,8 @@ def visit_means(
         and the covariates (the same at all visits of a patient, as the baseline value).
     covariates
         Names of columns; a row without one is left out and counted.
+    df_method
+        "kenward-roger", "satterthwaite" or "kenward-roger-observed" (see `repeated_measures`).
 
     Returns
     -------
@@ -182,7 +187,9 @@ def visit_means(
         raise RequestError(
             f"No covariance {covariance!r}; known are {', '.join(STRUCTURES)}.{did_you_mean(covariance, STRUCTURES)}"
         )
-    method = f"MMRM (REML, {STRUCTURES[covariance][0]}, {DF_NAMES[require_df_method(df_method)]} df)"
+    method = (
+        f"MMRM (REML, {STRUCTURES[covariance][0]}, {DF_NAMES[require_df_method(df_method, DF_NAMES)]} df)"
+    )
     arms, visits = arms_of(frame, reference_arm), sorted(frame["visit"].unique().to_list())
     cells = [(arm, visit) for arm in arms for visit in visits]
     n_in = {

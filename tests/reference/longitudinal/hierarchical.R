@@ -1,4 +1,4 @@
-# Win statistics by a double loop over pairs in plain R (no package at hand); first-order U-statistic variances written
+# Win statistics by a double loop over pairs in plain R (packages: win_packages.R); first-order U-statistic variances written
 # out, Finkelstein and Schoenfeld's permutation variance. Data ship with survival 3.5.3.  Run: Rscript hierarchical.R
 suppressMessages({library(survival)})
 out <- NULL
