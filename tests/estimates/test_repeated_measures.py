@@ -17,7 +17,6 @@ SETS = {
     "chick": "chick",
     "sleep": "sleep_visits",
     "orthodont_empty": "orthodont_empty",
-    "fev": "fev",
 }
 
 

@@ -5,8 +5,8 @@
 # "kr_": vcov "Kenward-Roger-Linear", without second derivatives of V, for unstructured V and compound symmetry (linear in the parameters of
 # ahsct); for AR(1) vcov "Kenward-Roger", its second derivatives turned from mmrm's parameters (log SD, rho / sqrt(1 - rho^2)) to (variance, rho)
 # by the chain rule on mmrm's own P and R. "krfull_" is vcov "Kenward-Roger" as it comes.
-# Data: as repeated_measures.R; Orthodont with the girls' last visit and rows missing (an empty cell); fev_data of mmrm (200 patients,
-# 263 of 800 values missing, covariates).  Run: Rscript mmrm.R  (writes mmrm.csv, orthodont_empty.csv, fev.csv)
+# Data: as repeated_measures.R; Orthodont with the girls' last visit and rows missing (an empty cell).
+# Run: Rscript mmrm.R  (writes mmrm.csv, orthodont_empty.csv)
 suppressMessages({library(mmrm); library(nlme)})
 out <- NULL
 keep <- function(case, name, value)
@@ -33,14 +33,11 @@ record <- function(case, d, formula, kind) {
 }
 cells <- y ~ factor(arm):v - 1; adjusted <- y ~ factor(arm):v + baseline:v - 1
 empty <- read.csv("orthodont_gaps.csv"); empty <- empty[!(empty$arm == 1 & empty$visit == 14), ]; write_data("orthodont_empty", empty)
-fev <- data.frame(y = fev_data$FEV1, visit = as.integer(fev_data$AVISIT), arm = as.integer(fev_data$ARMCD == "TRT"), group = as.character(fev_data$USUBJID), baseline = fev_data$FEV1_BL)
-fev <- fev[!is.na(fev$y), ]; fev$baseline <- fev$baseline - mean(fev$baseline[!duplicated(fev$group)]); write_data("fev", fev)
 orthodont <- data.frame(y = Orthodont$distance, visit = Orthodont$age, arm = as.integer(Orthodont$Sex == "Female"), group = Orthodont$Subject)
 for (kind in c("us", "ar1", "cs")) {
   record(paste0("orthodont_", kind), orthodont, cells, kind)
   record(paste0("orthodont_gaps_", kind), read.csv("orthodont_gaps.csv"), cells, kind)
   record(paste0("orthodont_empty_", kind), empty, cells, kind)
-  record(paste0("fev_", kind), fev, adjusted, kind)
   if (kind != "cs") record(paste0("chick_", kind), read.csv("chick.csv"), adjusted, kind)
   record(paste0("sleep_", kind), read.csv("sleep_visits.csv"), y ~ v - 1, kind)
 }

@@ -3,8 +3,8 @@
 # only, its conditional means are those of the regressions by visit that ahsct draws around: the mean over endless imputations is this number.
 # rbmi fits by mmrm with its default tolerance, which leaves the means up to 1e-4 off; its call is given optimizer = "nlminb", optimizer_control =
 # list(rel.tol = 1e-15, x.tol = 1e-15, sing.tol = 1e-40). "reml_" is REML = TRUE, rbmi's default.
-# Data: chick_dropout.csv, orthodont_dropout.csv (of missing_data.R; with a patient without any value), and antidepressant_data of rbmi (HAMD17
-# change at visits 4 to 7, DRUG against PLACEBO, without patient 3618, who missed a visit in between).  Run: Rscript rbmi.R
+# Data: chick_dropout.csv, orthodont_dropout.csv (of missing_data.R; with a patient without any value), and BodyWeight of nlme
+# (diet 1 against 2 and 3, made to drop out).  Run: Rscript rbmi.R
 suppressMessages({library(rbmi)})
 tight <- rbmi:::fit_mmrm; body(tight) <- parse(text = sub("accept_singular = FALSE", paste("accept_singular = FALSE, optimizer = 'nlminb',",
   "optimizer_control = list(rel.tol = 1e-15, x.tol = 1e-15, sing.tol = 1e-40, eval.max = 5000, iter.max = 5000)"), deparse(body(tight)), fixed = TRUE))[[1]]
@@ -24,10 +24,11 @@ record <- function(case, w, nv) {
     keep(case, paste0(if (reml) "reml_", c(MAR = "missing_at_random", JR = "jump_to_reference", CR = "copy_reference", CIR = "copy_increments")[[s]]), a$results[[1]][[paste0("trt_", nv)]]$est) }
 }
 wide <- function(name) read.csv(paste0(name, ".csv"))
-a <- antidepressant_data[antidepressant_data$PATIENT != "3618", ]
-a <- reshape(data.frame(group = as.character(a$PATIENT), arm = as.integer(a$THERAPY == "DRUG"), baseline = a$BASVAL, v = a$CHANGE, visit = as.integer(a$VISIT)),
-  idvar = c("group", "arm", "baseline"), timevar = "visit", direction = "wide", sep = "")
-write.csv(a, "antidepressant.csv", row.names = FALSE, quote = FALSE, na = "")
-record("chick_dropout", wide("chick_dropout"), 3); record("orthodont_dropout", wide("orthodont_dropout"), 3); record("antidepressant", wide("antidepressant"), 4)
+b <- nlme::BodyWeight; b <- subset(b, Time %in% c(1, 15, 43, 64))
+b <- reshape(data.frame(group = as.integer(as.character(b$Rat)), arm = as.integer(b$Diet != 1), v = b$weight, visit = match(b$Time, c(1, 15, 43, 64)) - 1),
+  idvar = c("group", "arm"), timevar = "visit", direction = "wide", sep = ""); names(b)[names(b) == "v0"] <- "baseline"; b <- b[order(b$group), ]
+b$v3[b$group %in% c(2, 5, 9, 13)] <- NA; b[b$group == 11, c("v2", "v3")] <- NA    # made to drop out
+write.csv(b, "bodyweight_dropout.csv", row.names = FALSE, quote = FALSE, na = "")
+record("chick_dropout", wide("chick_dropout"), 3); record("orthodont_dropout", wide("orthodont_dropout"), 3); record("bodyweight_dropout", wide("bodyweight_dropout"), 3)
 header <- paste("# made by rbmi.R with", R.version.string, "rbmi", packageVersion("rbmi"), "mmrm", packageVersion("mmrm"))
 writeLines(c(header, "case,name,value", paste(out$case, out$name, trimws(out$value), sep = ",")), "rbmi.csv")
