@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from tests.packages.pairs import Pair, pair, read, shared, values
 
-from ahsct.estimates import interval_log_rank
+from ahsct.estimates import interval_log_rank, interval_regression
 from ahsct.estimates.accelerated_failure import accelerated_failure
 from ahsct.estimates.interval_hazards import interval_hazards
 from ahsct.estimates.turnbull import npmle, survival_at
@@ -29,6 +29,18 @@ def frame(rows: pl.DataFrame, arm: pl.Series) -> pl.DataFrame:
         arm=arm.cast(str), left_day="left", right_day=right, time_day=pl.min_horizontal("right", pl.col("left") + 1),
         is_event=pl.col("right").is_finite(),
     )  # fmt: skip
+
+
+def hazard_ratios(rows: pl.DataFrame, p: int) -> pl.DataFrame:
+    """Return the logarithms of our Weibull hazard ratios and their errors."""
+    patients = pl.int_range(pl.len()).cast(pl.String)
+    outcomes = frame(rows, rows["x1"]).drop("arm").with_columns(patient_id=patients)
+    terms = ["x1", "x2"][:p]
+    covariates = rows.select(*terms, patient_id=patients)
+    found = interval_regression(outcomes, covariates, terms=terms, model="weibull").filter(
+        statistic="hazard_ratio"
+    )
+    return found.select("std_error", log_ratio=pl.col("estimate").log())
 
 
 def compared() -> Iterator[Pair]:
@@ -104,6 +116,17 @@ def compared() -> Iterator[Pair]:
             errors = np.sqrt(np.diag(aft.covariance))[1 : aft.coefficients.size]
             # theirs are by numerical differences; beside survreg ours agree to 1e-12
             yield pair(f"{ours}: standard errors", "icenReg", label, errors, wanted, 1e-3)
+            if ours == "weibull":
+                ratios = hazard_ratios(rows, x.shape[1])
+                for column, what, required, is_absolute in (
+                    ("log_ratio", "weibull_log_hazard_ratio", 1e-5, True),
+                    ("std_error", "weibull_log_hazard_ratio_error", 1e-3, False),
+                ):
+                    wanted = values(r, data_set=name, what=what)
+                    words = f"weibull as proportional hazards: {column.replace('_', ' ')}"
+                    yield pair(
+                        words, "icenReg", label, ratios[column], wanted, required, is_absolute=is_absolute
+                    )
     rows = data.filter(data_set="p06").group_by("x1", maintain_order=True).head(9)
     for ours, theirs in SCORES.items():
         found = interval_log_rank(frame(rows, rows["x1"]), scores=ours, n_permutations=20_000, seed=1)
