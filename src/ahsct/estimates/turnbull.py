@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
 _GAP = 1e-8  # the optimum is accepted when no place could gain more than this share of the total weight
+_NOTHING_TO_GAIN = 1e-11  # the same where few places stand for many
+_FEW_PLACES = 500  # up to which all take part at once
+_MOST_ROUNDS = 40  # of adding places before all take part
 _MOST_LIMITS = 25  # rows of a curve that get limits of their own
 
 
@@ -37,7 +41,8 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     r"""Non-parametric maximum likelihood for events in (left, right]; left = right is exact, infinity censored.
 
     Maximises $\sum_i \log \sum_{j \in (l_i, r_i]} p_j$ over Turnbull's maximal intersections by an interior-point
-    method. The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
+    method; where there are many, over a few of them, to which those are added where mass would raise the likelihood
+    (few carry any in the end). The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
     mass, are checked afterwards: `gap`.
 
     Examples
@@ -49,18 +54,51 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     ([0.25, 0.25, 0.5], True)
     """
     places = intersections(left, right)
-    likelihood = IntervalLikelihood.of(places)
-    fit = maximise(likelihood)
-    survival = np.concatenate(([1.0], np.exp(-fit.hazard[0]), [0.0]))
-    inside = survival[likelihood.a] - survival[likelihood.b]
-    share = likelihood.weight / inside / left.size
-    gains = np.bincount(likelihood.a, share, minlength=likelihood.m + 1)
-    gains -= np.bincount(likelihood.b, share, minlength=likelihood.m + 1)
-    gradient = np.cumsum(gains)[:-1]
-    mass = np.where(gradient < 1 - 1e-6, 0.0, -np.diff(survival))  # a gradient below the rest leaves no mass
-    return Npmle(
-        places.lower, places.upper, mass / mass.sum(), float(fit.loglik[0]), float(gradient.max() - 1)
-    )
+    m = places.upper.size
+    rows, weight = np.unique(np.column_stack((places.first, places.last)), axis=0, return_counts=True)
+    first, last = rows[:, 0], rows[:, 1]
+    used = np.arange(m) if m <= _FEW_PLACES else _cover(first, last, m)
+    for rounds in range(_MOST_ROUNDS + 1):
+        if rounds == _MOST_ROUNDS:
+            used = np.arange(m)
+        a, b = np.searchsorted(used, first), np.searchsorted(used, last, side="right")
+        fit = maximise(
+            IntervalLikelihood(m=used.size, a=a, b=b, weight=weight.astype(np.float64), risk=np.ones(a.size))
+        )
+        survival = np.concatenate(([1.0], np.exp(-fit.hazard[0]), [0.0]))
+        share = weight / (survival[a] - survival[b]) / left.size
+        gains = np.bincount(first, share, minlength=m + 1) - np.bincount(last + 1, share, minlength=m + 1)
+        gradient = np.cumsum(gains)[:-1]
+        # a gradient below the rest leaves no mass
+        mass = np.where(gradient[used] < 1 - 1e-6, 0.0, -np.diff(survival))
+        if used.size == m or gradient.max() <= 1 + _NOTHING_TO_GAIN:
+            break
+        used = _with_better_places(used[mass > 0], gradient)
+    everywhere = np.zeros(m)
+    everywhere[used] = mass / mass.sum()
+    return Npmle(places.lower, places.upper, everywhere, float(fit.loglik[0]), float(gradient.max() - 1))
+
+
+def _cover(first: Counts, last: Counts, m: int) -> Counts:
+    """Return places to start from: some spread over all, and what it takes for each observation to hold one."""
+    chosen, newest = [], -1
+    for k in np.argsort(last, kind="stable"):
+        if first[k] > newest:
+            newest = int(last[k])
+            chosen.append(newest)
+    return np.unique(np.concatenate((chosen, np.linspace(0, m - 1, 50).astype(np.int64))))
+
+
+def _with_better_places(used: Counts, gradient: Floats) -> Counts:
+    """Return the places in use and, between each two of them, the one where mass would raise the likelihood most."""
+    edges = np.concatenate(([-1], used, [gradient.size]))
+    best = [
+        low + 1 + int(np.argmax(gradient[low + 1 : high]))
+        for low, high in pairwise(edges.tolist())
+        if high > low + 1
+    ]
+    more = np.array([place for place in best if gradient[place] > 1 + _NOTHING_TO_GAIN], dtype=np.int64)
+    return np.union1d(used, more)
 
 
 def likelihood_ratio_limits(
