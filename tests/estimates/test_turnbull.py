@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-import sys
 from pathlib import Path
 from unittest import mock
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ahsct.errors import TableError
-from ahsct.estimates import kaplan_meier, milestone, turnbull
+from ahsct.estimates import _interval_places, kaplan_meier, milestone, turnbull
 from ahsct.estimates.turnbull import likelihood_ratio_limits, npmle, survival_at
 from ahsct.vocabulary import DAYS_PER_YEAR
 
@@ -215,9 +214,12 @@ def test_what_it_cannot_take_is_refused(change: dict[str, object], word: str) ->
 def test_adding_places_as_needed_finds_the_same_maximum(seen: list[tuple[int, int, int]]) -> None:
     left = np.array([float(a) for a, _, _ in seen])
     right = np.array([float(a + b) if kind else np.inf for a, b, kind in seen])
-    at_once = npmle(left, right)
-    with mock.patch.object(sys.modules["ahsct.estimates.turnbull"], "_FEW_PLACES", 0):
-        in_rounds = npmle(left, right)
+    at = np.array([7.0, 20.0])
+    at_once, limits = npmle(left, right), likelihood_ratio_limits(left, right, at)
+    with mock.patch.object(_interval_places, "FEW_PLACES", 0):
+        in_rounds, limits_in_rounds = npmle(left, right), likelihood_ratio_limits(left, right, at)
+    for one, other in zip(limits, limits_in_rounds, strict=True):
+        assert other == pytest.approx(one, abs=1e-7)
     assert in_rounds.loglik == pytest.approx(at_once.loglik, rel=1e-12, abs=1e-9)
     assert in_rounds.gap <= 1e-8
     assert in_rounds.mass.sum() == pytest.approx(1)

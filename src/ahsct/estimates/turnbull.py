@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,15 +11,13 @@ from scipy.special import chdtri
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
-from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
+from ahsct.estimates._interval_npmle import intersections
+from ahsct.estimates._interval_places import Rows, maximise_held, maximise_places
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
 _GAP = 1e-8  # the optimum is accepted when no place could gain more than this share of the total weight
-_NOTHING_TO_GAIN = 1e-11  # the same where few places stand for many
-_FEW_PLACES = 500  # up to which all take part at once
-_MOST_ROUNDS = 40  # of adding places before all take part
 _MOST_LIMITS = 25  # rows of a curve that get limits of their own
 
 
@@ -54,51 +51,10 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     ([0.25, 0.25, 0.5], True)
     """
     places = intersections(left, right)
-    m = places.upper.size
-    rows, weight = np.unique(np.column_stack((places.first, places.last)), axis=0, return_counts=True)
-    first, last = rows[:, 0], rows[:, 1]
-    used = np.arange(m) if m <= _FEW_PLACES else _cover(first, last, m)
-    for rounds in range(_MOST_ROUNDS + 1):
-        if rounds == _MOST_ROUNDS:
-            used = np.arange(m)
-        a, b = np.searchsorted(used, first), np.searchsorted(used, last, side="right")
-        fit = maximise(
-            IntervalLikelihood(m=used.size, a=a, b=b, weight=weight.astype(np.float64), risk=np.ones(a.size))
-        )
-        survival = np.concatenate(([1.0], np.exp(-fit.hazard[0]), [0.0]))
-        share = weight / (survival[a] - survival[b]) / left.size
-        gains = np.bincount(first, share, minlength=m + 1) - np.bincount(last + 1, share, minlength=m + 1)
-        gradient = np.cumsum(gains)[:-1]
-        # a gradient below the rest leaves no mass
-        mass = np.where(gradient[used] < 1 - 1e-6, 0.0, -np.diff(survival))
-        if used.size == m or gradient.max() <= 1 + _NOTHING_TO_GAIN:
-            break
-        used = _with_better_places(used[mass > 0], gradient)
-    everywhere = np.zeros(m)
-    everywhere[used] = mass / mass.sum()
-    return Npmle(places.lower, places.upper, everywhere, float(fit.loglik[0]), float(gradient.max() - 1))
-
-
-def _cover(first: Counts, last: Counts, m: int) -> Counts:
-    """Return places to start from: some spread over all, and what it takes for each observation to hold one."""
-    chosen, newest = [], -1
-    for k in np.argsort(last, kind="stable"):
-        if first[k] > newest:
-            newest = int(last[k])
-            chosen.append(newest)
-    return np.unique(np.concatenate((chosen, np.linspace(0, m - 1, 50).astype(np.int64))))
-
-
-def _with_better_places(used: Counts, gradient: Floats) -> Counts:
-    """Return the places in use and, between each two of them, the one where mass would raise the likelihood most."""
-    edges = np.concatenate(([-1], used, [gradient.size]))
-    best = [
-        low + 1 + int(np.argmax(gradient[low + 1 : high]))
-        for low, high in pairwise(edges.tolist())
-        if high > low + 1
-    ]
-    more = np.array([place for place in best if gradient[place] > 1 + _NOTHING_TO_GAIN], dtype=np.int64)
-    return np.union1d(used, more)
+    found = maximise_places(Rows.of(places))
+    mass = np.zeros(places.upper.size)
+    mass[found.used] = found.mass / found.mass.sum()
+    return Npmle(places.lower, places.upper, mass, found.loglik, float(found.gradient.max() - 1))
 
 
 def likelihood_ratio_limits(
@@ -131,9 +87,8 @@ def likelihood_ratio_limits(
     lower, upper = np.ones(at.size), np.ones(at.size)
     for k in np.flatnonzero((at > 0) | np.any(right == 0)):
         places = intersections(left, right, at[k : k + 1])
-        likelihood = IntervalLikelihood.of(places)
         node = int(np.searchsorted(places.upper, at[k], side="right"))
-        lower[k], upper[k] = _limits(likelihood, node, quantile)
+        lower[k], upper[k] = _limits(Rows.of(places), node, quantile)
     return lower, upper
 
 
@@ -250,28 +205,30 @@ def survival_at(fit: Npmle, at: Floats) -> Floats:
     return np.clip(survival[np.searchsorted(fit.upper, at, side="right")], 0.0, 1.0)
 
 
-def _limits(likelihood: IntervalLikelihood, node: int, quantile: float) -> tuple[float, float]:
+def _limits(rows: Rows, node: int, quantile: float) -> tuple[float, float]:
     """Return lower and upper limit of the survival probability at a node: Newton on the root of the deviance."""
-    best = maximise(likelihood, optimum=1e-10)
-    estimate, top = float(np.exp(-best.hazard[0, node - 1])), float(best.loglik[0])
-    n = float(likelihood.weight.sum())
+    best = maximise_places(rows)
+    estimate, top = float(best.mass[best.used >= node].sum() / best.mass.sum()), best.loglik
+    n = float(rows.weight.sum())
     extreme = np.array([60.0, 1e-12])  # hazards beyond which there is only probability 0 or 1
-    furthest = maximise(likelihood, fixed=np.array([node, node]), at=extreme, optimum=1e-10)
-    sides = np.flatnonzero(2 * (top - furthest.loglik) > quantile)
+    if np.any(rows.last < node) and np.any(rows.first >= node):
+        sides = np.arange(2)  # a sure event before and one after: neither probability is possible
+    else:
+        furthest, _ = maximise_held(rows, node, extreme, at_once=True)
+        sides = np.flatnonzero(2 * (top - furthest) > quantile)
     # log hazards: brackets from the estimate outwards, and the score limits of a proportion to start from
     near = np.full(2, np.log(-np.log(min(max(estimate, 1e-12), 1 - 1e-12))))[sides]
     far = np.log(extreme)[sides]
-    n = float(likelihood.weight.sum())
     half = np.sqrt(quantile * (n * estimate * (1 - estimate) + quantile / 4))
     start = (n * estimate + quantile / 2 + np.array([-half, half])) / (n + quantile)
     now = np.log(-np.log(np.clip(start, 1e-10, 1 - 1e-10)))[sides]
     for _ in range(50 if sides.size else 0):
-        fit = maximise(likelihood, fixed=np.full(sides.size, node), at=np.exp(now), optimum=1e-10)
-        deviance = np.maximum(2 * (top - fit.loglik), 1e-12)
+        loglik, pull = maximise_held(rows, node, np.exp(now))
+        deviance = np.maximum(2 * (top - loglik), 1e-12)
         miss = np.sqrt(deviance) - np.sqrt(quantile)
         if np.all(np.abs(miss) < 1e-9):
             break
-        slope = -fit.pull[:, node - 1] * np.exp(now) / np.sqrt(deviance)
+        slope = -pull * np.exp(now) / np.sqrt(deviance)
         far, near = np.where(miss > 0, now, far), np.where(miss > 0, near, now)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = now - miss / slope
