@@ -3,6 +3,7 @@
 import csv
 import itertools
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ahsct.errors import TableError
-from ahsct.estimates import kaplan_meier, milestone, turnbull
+from ahsct.estimates import _interval_places, kaplan_meier, milestone, turnbull
 from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
 from ahsct.estimates.turnbull import likelihood_ratio_limits, npmle, survival_at
 from ahsct.vocabulary import DAYS_PER_YEAR
@@ -226,6 +227,34 @@ def test_what_it_cannot_take_is_refused(change: dict[str, object], word: str) ->
     rows = frame([0.0], [100.0]).with_columns(pl.lit(value).alias(name) for name, value in change.items())
     with pytest.raises(TableError, match=word):
         turnbull(rows)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20), st.integers(0, 3)), min_size=1, max_size=60)
+)
+def test_adding_places_as_needed_finds_the_same_maximum(seen: list[tuple[int, int, int]]) -> None:
+    left = np.array([float(a) for a, _, _ in seen])
+    right = np.array([float(a + b) if kind else np.inf for a, b, kind in seen])
+    at = np.array([7.0, 20.0])
+    at_once, limits = npmle(left, right), likelihood_ratio_limits(left, right, at)
+    with mock.patch.object(_interval_places, "FEW_PLACES", 0):
+        in_rounds, limits_in_rounds = npmle(left, right), likelihood_ratio_limits(left, right, at)
+    for one, other in zip(limits, limits_in_rounds, strict=True):
+        assert other == pytest.approx(one, abs=1e-7)
+    assert in_rounds.loglik == pytest.approx(at_once.loglik, rel=1e-12, abs=1e-9)
+    assert in_rounds.gap <= 1e-8
+    assert in_rounds.mass.sum() == pytest.approx(1)
+    assert in_rounds.upper.tolist() == at_once.upper.tolist()
+
+
+def test_many_places_by_hand() -> None:
+    """1,000 patients seen at days 2k, the event in every second one's next two days: each mass is that of Kaplan and Meier."""
+    k = np.arange(1000.0)
+    fit = npmle(2 * k, np.where(k % 2 == 0, 2 * k + 2, np.inf))
+    kaplan_meier = np.cumprod(np.where(k % 2 == 0, 1 - 1 / (1000 - k), 1.0))
+    assert fit.upper.size == 501
+    assert survival_at(fit, 2 * k + 2) == pytest.approx(kaplan_meier, abs=1e-9)
 
 
 def test_no_patients_no_curve() -> None:

@@ -1,5 +1,5 @@
 # Writes competing_npmle_data.csv and competing_npmle.csv. R 4.2.2; data of survival 3.5.3 (pbcseq) and msm 1.7 (cav).
-# No package at hand fits this: EM and Newton steps in plain R over the maximal intersections of the event and the days of
+# No R package known to us fits this: EM and Newton steps in plain R over the maximal intersections of the event and the days of
 # death, accepted only where the Kuhn-Tucker conditions hold to 1e-9. bili3: bilirubin first seen at 3 or more; ascites
 # first seen; cav: vasculopathy first seen, in the first 250. Death is exact, in those not seen to have had the event before.
 suppressMessages({library(survival); library(msm)})

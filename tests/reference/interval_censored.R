@@ -1,6 +1,6 @@
 # Writes interval_data.csv and interval_censored.csv. R 4.2.2, survival 3.5.3 (pbcseq, survreg), msm 1.7 (cav).
-# interval, icenReg are not at hand: the non-parametric maxima are computed here in plain R, and accepted only where the
-# Kuhn-Tucker conditions hold to 1e-10. p06 of the public cases was made with interval::icfit and ictest.
+# The non-parametric maxima are computed here in plain R, and accepted only where the Kuhn-Tucker conditions hold to 1e-10;
+# interval and icenReg: packages/intervals.R. p06 of the public cases was made with interval::icfit and ictest.
 # pbcseq: bilirubin first seen at 3 or more, in those below 3 on day 0; x1 = trt, x2 = age / 10.
 # cav: allograft vasculopathy first seen (state 2 or worse) in those without at the first visit; death censors at the
 # last visit; x1 = ischaemic heart disease as the diagnosis, x2 = donor age / 10.

@@ -199,7 +199,7 @@ def profile(sums: Sums, theta: Array) -> tuple[Array, Array, Array, Array, Array
     taken = 2 * _sum(seen, solved) - _sum(solved, inner @ solved)
     left = sums.xyxy - (taken + taken.swapaxes(-1, -2)) / 2
     xx, xy = left[..., :-1, :-1], left[..., :-1, -1]
-    inverse = np.linalg.inv(xx)
+    inverse: Array = np.asarray(np.linalg.inv(xx), dtype=np.float64)
     coefficients = (inverse @ xy[..., None])[..., 0]
     fitted = (xx @ coefficients[..., None])[..., 0]
     variance = (left[..., -1, -1] - np.sum((2 * xy - fitted) * coefficients, axis=-1)) / sums.freedom

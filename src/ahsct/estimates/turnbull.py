@@ -11,8 +11,8 @@ from scipy.special import chdtri
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
-from ahsct.estimates._interval_npmle import IntervalLikelihood, intersections, maximise
-from ahsct.estimates._interval_support import maximum
+from ahsct.estimates._interval_npmle import intersections
+from ahsct.estimates._interval_places import Rows, maximise_held, maximise_places
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
@@ -38,7 +38,8 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     r"""Non-parametric maximum likelihood for events in (left, right]; left = right is exact, infinity censored.
 
     Maximises $\sum_i \log \sum_{j \in (l_i, r_i]} p_j$ over Turnbull's maximal intersections by an interior-point
-    method on the places that carry mass, which the gradient of all places finds. The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
+    method; where there are many, over a few of them, to which those are added where mass would raise the likelihood
+    (few carry any in the end). The Kuhn-Tucker conditions, $\sum_{i \ni j} 1 / P_i \le n$ at every place and equality where there is
     mass, are checked afterwards: `gap`.
 
     Examples
@@ -50,11 +51,10 @@ def npmle(left: Floats, right: Floats) -> Npmle:
     ([0.25, 0.25, 0.5], True)
     """
     places = intersections(left, right)
-    best = maximum(IntervalLikelihood.of(places))
-    # a gradient below the rest leaves no mass
-    mass = np.where(best.gradient < 1 - 1e-6, 0.0, -np.diff(best.survival))
-    gap = float(best.gradient.max() - 1)
-    return Npmle(places.lower, places.upper, mass / mass.sum(), best.loglik, gap)
+    found = maximise_places(Rows.of(places))
+    mass = np.zeros(places.upper.size)
+    mass[found.used] = found.mass / found.mass.sum()
+    return Npmle(places.lower, places.upper, mass, found.loglik, float(found.gradient.max() - 1))
 
 
 def likelihood_ratio_limits(
@@ -87,9 +87,8 @@ def likelihood_ratio_limits(
     lower, upper = np.ones(at.size), np.ones(at.size)
     for k in np.flatnonzero((at > 0) | np.any(right == 0)):
         places = intersections(left, right, at[k : k + 1])
-        likelihood = IntervalLikelihood.of(places)
         node = int(np.searchsorted(places.upper, at[k], side="right"))
-        lower[k], upper[k] = _limits(likelihood, node, quantile)
+        lower[k], upper[k] = _limits(Rows.of(places), node, quantile)
     return lower, upper
 
 
@@ -206,28 +205,30 @@ def survival_at(fit: Npmle, at: Floats) -> Floats:
     return np.clip(survival[np.searchsorted(fit.upper, at, side="right")], 0.0, 1.0)
 
 
-def _limits(likelihood: IntervalLikelihood, node: int, quantile: float) -> tuple[float, float]:
+def _limits(rows: Rows, node: int, quantile: float) -> tuple[float, float]:
     """Return lower and upper limit of the survival probability at a node: Newton on the root of the deviance."""
-    best = maximise(likelihood, optimum=1e-10)
-    estimate, top = float(np.exp(-best.hazard[0, node - 1])), float(best.loglik[0])
-    n = float(likelihood.weight.sum())
+    best = maximise_places(rows)
+    estimate, top = float(best.mass[best.used >= node].sum() / best.mass.sum()), best.loglik
+    n = float(rows.weight.sum())
     extreme = np.array([60.0, 1e-12])  # hazards beyond which there is only probability 0 or 1
-    furthest = maximise(likelihood, fixed=np.array([node, node]), at=extreme, optimum=1e-10)
-    sides = np.flatnonzero(2 * (top - furthest.loglik) > quantile)
+    if np.any(rows.last < node) and np.any(rows.first >= node):
+        sides = np.arange(2)  # a sure event before and one after: neither probability is possible
+    else:
+        furthest, _ = maximise_held(rows, node, extreme, at_once=True)
+        sides = np.flatnonzero(2 * (top - furthest) > quantile)
     # log hazards: brackets from the estimate outwards, and the score limits of a proportion to start from
     near = np.full(2, np.log(-np.log(min(max(estimate, 1e-12), 1 - 1e-12))))[sides]
     far = np.log(extreme)[sides]
-    n = float(likelihood.weight.sum())
     half = np.sqrt(quantile * (n * estimate * (1 - estimate) + quantile / 4))
     start = (n * estimate + quantile / 2 + np.array([-half, half])) / (n + quantile)
     now = np.log(-np.log(np.clip(start, 1e-10, 1 - 1e-10)))[sides]
     for _ in range(50 if sides.size else 0):
-        fit = maximise(likelihood, fixed=np.full(sides.size, node), at=np.exp(now), optimum=1e-10)
-        deviance = np.maximum(2 * (top - fit.loglik), 1e-12)
+        loglik, pull = maximise_held(rows, node, np.exp(now))
+        deviance = np.maximum(2 * (top - loglik), 1e-12)
         miss = np.sqrt(deviance) - np.sqrt(quantile)
         if np.all(np.abs(miss) < 1e-9):
             break
-        slope = -fit.pull[:, node - 1] * np.exp(now) / np.sqrt(deviance)
+        slope = -pull * np.exp(now) / np.sqrt(deviance)
         far, near = np.where(miss > 0, now, far), np.where(miss > 0, near, now)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = now - miss / slope
