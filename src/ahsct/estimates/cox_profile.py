@@ -88,9 +88,13 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
     def limit(direction: float) -> float | None:
         from scipy.optimize import brentq  # slow to import, and rarely needed
 
-        inner = None if direction == towards else walk(middle, towards, to_above=True)
-        outer = None if inner is None else walk(inner, direction, to_above=False)
-        if inner is None or outer is None:
+        if direction == towards:
+            return None
+        inner = walk(middle, towards, to_above=True)
+        if inner is None:  # the limit lies further out than can be computed: at least here
+            return _FAR * towards / float(fit.scale[coefficient])
+        outer = walk(inner, direction, to_above=False)
+        if outer is None:
             return None
         root = brentq(lambda b: drop(b) - target, inner, outer, xtol=1e-11, rtol=1e-12)
         return float(root / fit.scale[coefficient])
