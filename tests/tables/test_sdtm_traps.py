@@ -198,5 +198,7 @@ def test_units_of_laboratory_values(tmp_path: Path) -> None:
 def test_a_month_of_birth_keeps_its_year(tmp_path: Path) -> None:
     dm = DM | {"USUBJID": ["1", "2"], "BRTHDTC": ["1970-05", "1966"]}
     study, said = read(tmp_path, dm=dm)
-    assert study.table("patients", ["birth_year", "birth_date"]).rows() == [(1970, None), (1966, None)]
-    assert "DM.birth_date: partial date, left missing, 2 times" in said
+    born = study.table("patients", ["birth_year", "birth_date"])
+    assert [(year, str(day)) for year, day in born.rows()] == [(1970, "1970-05-15"), (1966, "1966-07-01")]
+    assert study.tables["patients"]["birth_date_imputed"].to_list() == ["D", "M"]
+    assert "DM.birth_date: partial date, completed to the middle day, 2 times" in said

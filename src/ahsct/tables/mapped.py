@@ -9,9 +9,11 @@ from fnmatch import fnmatch
 import polars as pl
 
 from ahsct.errors import SourceError, did_you_mean
-from ahsct.tables.mapping import ColumnMap, Mapping, TableMap
+from ahsct.tables.mapping import ColumnMap, DropRule, Mapping, TableMap, TellRule
+from ahsct.tables.partial_dates import complete_dates
 from ahsct.tables.redcap import prepare_redcap
 from ahsct.tables.sdtm import LAST_SEEN, prepare_sdtm
+from ahsct.tables.units import UNREAD, in_our_unit
 
 LOG = {
     "source": pl.String(),
@@ -25,11 +27,7 @@ _PICKS = {
     "first": pl.Expr.first, "last": pl.Expr.last, "min": pl.Expr.min, "max": pl.Expr.max, "mean": pl.Expr.mean,
     "sum": pl.Expr.sum,
 }  # fmt: skip
-_PARTIAL = {
-    "first": ("-01-01", "-01"),
-    "middle": ("-07-01", "-15"),
-    "last": ("-12-31", None),  # the last day of the month is computed
-}
+_FLAG = " "  # stands between a date and its flag while rows are gathered, so that they stay together
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,11 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
     absent: dict[str, list[str]] = {}
     if mapping.absent_columns == "missing":
         asked = _asked(mapping)
-        absent = {key: _absent(frame, asked.get(key, set())) for key, frame in tables.items()}
+        own = {(new.source.casefold(), new.column) for new in mapping.derive}
+        absent = {
+            key: [name for name in _absent(frame, asked.get(key, set())) if (key, name) not in own]
+            for key, frame in tables.items()
+        }
         tables = {
             key: frame.with_columns(pl.lit(None, pl.String).alias(name) for name in absent[key])
             for key, frame in tables.items()
@@ -91,7 +93,19 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
         if key in tables:
             hit = _condition(tables[key], rule.where, f"drop ({rule.why})", rule.source)
             log.add(rule.source, None, "rows dropped", int(hit.sum()), rule.why)
-            tables[key] = tables[key].filter(~hit)
+            dropped, tables[key] = tables[key].filter(hit), tables[key].filter(~hit)
+            if rule.everywhere is not None and dropped.height:
+                tables = _drop_everywhere(tables, dropped, rule, names, log)
+    for new in mapping.derive:
+        key = new.source.casefold()
+        if key in tables:
+            values = _evaluate(tables[key], new.value, f"derive {new.column}", new.source)
+            tables[key] = tables[key].with_columns(values.alias(new.column))
+    for said in mapping.tell:
+        key = said.source.casefold()
+        if key in tables:
+            hit = _condition(tables[key], said.where, f"tell ({said.why})", said.source)
+            log.add(said.source, None, said.why, int(hit.sum()), _listed(tables[key].filter(hit), said))
     made: dict[str, pl.DataFrame] = {}
     used: dict[str, set[str]] = {}
     taken: dict[str, pl.Series] = {}
@@ -107,14 +121,23 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
             # rows of another kind say nothing of this one: unknown, not none
             empty.setdefault(part.table, (part.source, tables[key].height))
             continue
+        if part.fallback and part.table in made:
+            log.add(
+                part.source,
+                None,
+                f"rows left out, because {part.table} has rows from elsewhere",
+                frame.height,
+            )
+            continue
         made[part.table] = _beside(made[part.table], frame, part, log) if part.table in made else frame
     for table, (source, n) in empty.items():
         if table not in made:
             log.add(source, None, f"no row for {table}, which is taken as not recorded", n)
-    for rule in mapping.drop:
-        if rule.source.casefold() in used:
-            frame = tables[rule.source.casefold()]
-            used[rule.source.casefold()] |= _roots(rule.where, frame)
+    for source, text in _asides(mapping):
+        if source in used:
+            used[source] |= _roots(text, tables[source])
+    for new in mapping.derive:
+        used.get(new.source.casefold(), set()).add(new.column)
     for key, frame in tables.items():
         if key not in used:
             log.add(names[key], None, "table not mapped", max(frame.height, 1), f"{frame.height} rows")
@@ -133,7 +156,7 @@ def _asked(mapping: Mapping) -> dict[str, set[str]]:
     """Return the columns that the expressions of a mapping name, by source table."""
     asked: dict[str, set[str]] = {}
     for source, text in (
-        *((rule.source, rule.where) for rule in mapping.drop),
+        *_asides(mapping),
         *((part.source, text) for part in mapping.tables for text in _expressions(part)),
     ):
         try:
@@ -144,17 +167,56 @@ def _asked(mapping: Mapping) -> dict[str, set[str]]:
     return asked
 
 
+def _asides(mapping: Mapping) -> list[tuple[str, str]]:
+    """Return the expressions that make no column, with the source table of each."""
+    drop = [(rule.source.casefold(), rule.where) for rule in mapping.drop]
+    tell = [
+        (said.source.casefold(), text) for said in mapping.tell for text in (said.where, said.listed) if text
+    ]
+    derive = [(new.source.casefold(), new.value) for new in mapping.derive]
+    return drop + derive + tell
+
+
+def _drop_everywhere(
+    tables: dict[str, pl.DataFrame], dropped: pl.DataFrame, rule: DropRule, names: Tables[str, str], log: _Log
+) -> dict[str, pl.DataFrame]:
+    """Return all tables without the rows that bear, in one column, a value of the rows that are dropped."""
+    column = rule.everywhere or ""
+    where = f"drop ({rule.why})"
+    gone = _evaluate(dropped, column, where, rule.source).cast(pl.String).drop_nulls().unique()
+    kept = dict(tables)
+    for key, frame in tables.items():
+        if column.casefold() not in {name.casefold() for name in frame.columns}:
+            continue
+        values = _evaluate(frame, column, where, names[key]).cast(pl.String)
+        is_gone = values.is_in(gone.implode()).fill_null(False)
+        kept[key] = frame.filter(~is_gone)
+        if key != LAST_SEEN.casefold():
+            log.add(names[key], None, "rows dropped", int(is_gone.sum()), rule.why)
+    return kept
+
+
+def _listed(rows: pl.DataFrame, said: TellRule) -> str | None:
+    """Return the most frequent values of what a rule lists, with their counts."""
+    if said.listed is None or rows.is_empty():
+        return None
+    values = _evaluate(rows, said.listed, f"tell ({said.why})", said.source).cast(pl.String)
+    values = values.alias("value")
+    counts = values.value_counts(name="n").sort("n", "value", descending=[True, False]).head(_MANY_KINDS)
+    return ", ".join(f"{'none' if value is None else value} {n}" for value, n in counts.iter_rows())
+
+
 def _absent(frame: pl.DataFrame, asked: set[str]) -> list[str]:
     has = {name.casefold() for name in frame.columns}
     return [name for name in sorted(asked) if name.casefold() not in has]
 
 
 def _expressions(part: TableMap) -> list[str]:
-    texts = [part.where] if part.where else []
+    texts = [part.where, *part.order_by]
     for name in part.columns:
         column = part.column(name)
-        texts += [column.value, *([column.where] if column.where else [])]
-    return texts
+        texts += [column.value, column.where, column.unit, *column.not_before, *column.not_after]
+    return [text for text in texts if text]
 
 
 def _by_test(rows: pl.DataFrame) -> str | None:
@@ -176,6 +238,14 @@ def _one_map(
     if part.where is not None:
         taken = _condition(frame, part.where, where, part.source)
         frame = frame.filter(taken)
+    if part.order_by:
+        keys = [
+            _evaluate(frame, text, where, part.source).alias(f"{i}") for i, text in enumerate(part.order_by)
+        ]
+        place = (
+            pl.DataFrame(keys).with_row_index("_place").sort([key.name for key in keys], maintain_order=True)
+        )
+        frame = frame[place["_place"]]
     mine = pl.Series([False]).new_from_index(0, frame.height)
     is_partial = False
     made: dict[str, pl.Series] = {}
@@ -190,9 +260,21 @@ def _one_map(
         is_key = name in (*part.group_by, *part.merge_on)
         if values.null_count() == len(values) and not is_key and _roots(column.value, frame) <= set(absent):
             continue  # the source has nothing of it
-        made[name], flag = _converted(values, column, part.source, name, log)
+        if column.unit is not None:
+            unit = _evaluate(frame, column.unit, f"{where}.{name}", part.source)
+            values, met = in_our_unit(values, unit, column.units)
+            for text, n in met.items():
+                log.add(part.source, name, *_said_of_unit(text, column, n))
+        bounds = [
+            [_evaluate(frame, text, f"{where}.{name}", part.source).cast(pl.String) for text in texts]
+            for texts in (column.not_before, column.not_after)
+        ]
+        made[name], flag = _converted(values, column, bounds, part.source, name, log)
+        if column.imputed is not None:
+            flag = pl.select(pl.when(made[name].is_not_null()).then(pl.lit(column.imputed))).to_series()
         if flag is not None:
             flags[f"{name}_imputed"] = flag
+    _prefer_days(made, flags)
     table = pl.DataFrame([values.alias(name) for name, values in (made | flags).items()])
     if is_partial and part.group_by:  # a test in rows that no column asks for
         taken = taken.scatter(taken.arg_true(), mine)
@@ -208,7 +290,7 @@ def _one_map(
         table = table.filter(is_timed)
     if not part.group_by:
         return table, taken
-    table = _summable(table, part, log)
+    table = _summable(_with_flags(table), part, log)
     picked, differs = [], []
     for name in table.columns:
         if name not in part.group_by:
@@ -218,11 +300,59 @@ def _one_map(
             if pick in ("first", "last") and name == origin:
                 differs.append((pl.col(name).min() != pl.col(name).max()).alias(f"differs {name}"))
     grouped = table.group_by(*part.group_by, maintain_order=True).agg(*picked, *differs)
-    for name in grouped.columns[len(table.columns) :]:
+    grouped = _without_flags(grouped, list(flags))
+    for name in [name for name in grouped.columns if name.startswith("differs ")]:
         origin = name.removeprefix("differs ")
         what = f"several different values, the {part.column(origin).pick} taken"
         log.add(part.source, origin, what, int(grouped[name].fill_null(False).sum()), f"rows of {part.table}")
-    return grouped.select(table.columns), taken
+    return grouped.select(pl.exclude("^differs .*$")), taken
+
+
+def _said_of_unit(unit: str, column: ColumnMap, n: int) -> tuple[str, int, str | None]:
+    """Return what the log says of numbers in a unit that is not ours."""
+    ours = next((name for name, factor in column.units.items() if factor == 1.0), "ours")
+    if not unit:
+        return f"no unit given, taken as {ours}", n, None
+    factor = {name.casefold(): factor for name, factor in column.units.items()}.get(unit.casefold())
+    if factor is None:
+        return "unknown unit, kept for the check to refuse", n, unit
+    return f"converted into {ours}", n, f"{unit}, times {factor:g}"
+
+
+def _prefer_days(made: dict[str, pl.Series], flags: dict[str, pl.Series]) -> None:
+    """Take back a completed date where the row gives the study day."""
+    for flagged in list(flags):
+        name = flagged.removesuffix("_imputed")
+        day = made.get(f"{name.removesuffix('_date')}_day")
+        if day is None or not name.endswith("_date"):
+            continue
+        is_known = day.is_not_null() & flags[flagged].is_not_null()
+        made[name] = made[name].set(is_known, None)
+        flags[flagged] = flags[flagged].set(is_known, None)
+
+
+def _with_flags(table: pl.DataFrame) -> pl.DataFrame:
+    """Return dates with their flag in one text, so that the same row gives both."""
+    flags = [name for name in table.columns if name.endswith("_imputed")]
+    both = [
+        pl.when(pl.col(flag).is_not_null())
+        .then(pl.col(flag.removesuffix("_imputed")).cast(pl.String) + _FLAG + pl.col(flag))
+        .otherwise(pl.col(flag.removesuffix("_imputed")).cast(pl.String))
+        .alias(flag.removesuffix("_imputed"))
+        for flag in flags
+    ]
+    return table.with_columns(both).drop(flags)
+
+
+def _without_flags(table: pl.DataFrame, flags: list[str]) -> pl.DataFrame:
+    """Return dates and flags apart again."""
+    for flag in flags:
+        parts = pl.col(flag.removesuffix("_imputed")).str.splitn(_FLAG, 2)
+        table = table.with_columns(
+            parts.struct.field("field_0").alias(flag.removesuffix("_imputed")),
+            parts.struct.field("field_1").alias(flag),
+        )
+    return table
 
 
 def _summable(table: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
@@ -233,6 +363,8 @@ def _summable(table: pl.DataFrame, part: TableMap, log: _Log) -> pl.DataFrame:
         if name not in table.columns or table.schema[name] != pl.String or pick in ("first", "last"):
             continue
         number = table[name].cast(pl.Float64, strict=False)
+        if table[name].str.contains(UNREAD, literal=True).any():
+            continue  # a mean without them would be a wrong number
         n_words = int((number.is_null() & table[name].is_not_null()).sum())
         if pick in ("min", "max") and n_words:
             continue  # dates and words have an order of their own
@@ -259,12 +391,34 @@ def _beside(first: pl.DataFrame, second: pl.DataFrame, part: TableMap, log: _Log
     both = [name for name in second.columns if f"{name}_second" in joined.columns]
     if part.source != LAST_SEEN:  # which only fills what nothing else said
         for name in both:
+            if name.endswith("_imputed"):
+                continue
             n = joined.select((pl.col(name) != pl.col(f"{name}_second")).fill_null(False).sum()).item()
             what = "differs from the value of another table, left out"
             log.add(part.source, name, what, n, f"rows of {part.table}")
-    return joined.with_columns(pl.coalesce(name, f"{name}_second").alias(name) for name in both).drop(
-        f"{name}_second" for name in both
-    )
+    values = [name for name in both if not name.endswith("_imputed")]
+    flags = [
+        name for name in joined.columns
+        if name.endswith("_imputed") and name.removesuffix("_imputed") in values
+    ]  # fmt: skip
+    # a flag stays with its date
+    own = {name: pl.col(name) if name in first.columns else pl.lit(None, pl.String) for name in flags}
+    new = {
+        name: pl.col(f"{name}_second" if name in both else name)
+        if name in second.columns
+        else pl.lit(None, pl.String)
+        for name in flags
+    }
+    return joined.with_columns(
+        *(pl.coalesce(name, f"{name}_second").alias(name) for name in values),
+        *(
+            pl.when(pl.col(name.removesuffix("_imputed")).is_not_null())
+            .then(own[name])
+            .otherwise(new[name])
+            .alias(name)
+            for name in flags
+        ),
+    ).drop(f"{name}_second" for name in both)
 
 
 def _as_text(frame: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
@@ -344,7 +498,7 @@ def _columns_used(part: TableMap, frame: pl.DataFrame) -> set[str]:
 
 
 def _converted(
-    values: pl.Series, column: ColumnMap, source: str, name: str, log: _Log
+    values: pl.Series, column: ColumnMap, bounds: list[list[pl.Series]], source: str, name: str, log: _Log
 ) -> tuple[pl.Series, pl.Series | None]:
     """Return values in our codes and units, and a flag where dates were completed."""
     needs_text = column.missing or column.codes or column.date is not None or values.dtype == pl.String
@@ -361,7 +515,7 @@ def _converted(
     if column.codes:
         return _decoded(text, column, source, name, log), None
     if column.date is not None:
-        return _dated(text, column, source, name, log)
+        return _dated(text, column, bounds, source, name, log)
     if column.day == "sdtm":
         number = values.cast(pl.Float64, strict=False)
         day = pl.select(pl.when(number > 0).then(number - 1).otherwise(number)).to_series()
@@ -392,30 +546,16 @@ def _decoded(text: pl.Series, column: ColumnMap, source: str, name: str, log: _L
 
 
 def _dated(
-    text: pl.Series, column: ColumnMap, source: str, name: str, log: _Log
+    text: pl.Series, column: ColumnMap, bounds: list[list[pl.Series]], source: str, name: str, log: _Log
 ) -> tuple[pl.Series, pl.Series | None]:
     """Return ISO dates as text; what is no date stays as it is, for the check to name."""
     if column.date != "iso":
         parsed = text.str.to_date(column.date or "", strict=False).dt.strftime("%Y-%m-%d")
         return pl.select(pl.coalesce(parsed, text)).to_series(), None
-    day = text.str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ][\d:.,+Z-]*)?$", 1)
-    is_year, is_month = text.str.contains(r"^\d{4}$"), text.str.contains(r"^\d{4}-\d{2}$")
-    is_partial = (is_year | is_month).fill_null(False)
+    made = complete_dates(text, column.partial, not_before=bounds[0], not_after=bounds[1])
     if column.partial == "missing":
-        log.add(source, name, "partial date, left missing", int(is_partial.sum()))
-        kept = pl.select(pl.coalesce(day, pl.when(~is_partial).then(text))).to_series()
-        return kept, None
-    after_year, after_month = _PARTIAL[column.partial]
-    month_day = (
-        text + after_month
-        if after_month is not None
-        else (text + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end().dt.strftime("%Y-%m-%d")
-    )
-    completed = pl.select(
-        pl.coalesce(
-            day, pl.when(is_year).then(text + after_year).when(is_month).then(month_day).otherwise(text)
-        )
-    ).to_series()
-    flag = pl.select(pl.when(is_year).then(pl.lit("M")).when(is_month).then(pl.lit("D"))).to_series()
-    log.add(source, name, f"partial date, completed to the {column.partial} day", int(is_partial.sum()))
-    return completed, flag if is_partial.any() else None
+        log.add(source, name, "partial date, left missing", made.n_partial)
+    else:
+        log.add(source, name, f"partial date, completed to the {column.partial} day", made.n_partial)
+        log.add(source, name, "completed date, moved to stay in order with other dates", made.n_moved)
+    return made.dates, made.flags
