@@ -296,7 +296,7 @@ def _one_map(
         if name not in part.group_by:
             origin = name.removesuffix("_imputed")
             pick = part.column(origin).pick if origin in part.columns else "first"
-            picked.append(_PICKS[pick](pl.col(name).drop_nulls()).alias(name))
+            picked.append(_picked(table, name, pick))
             if pick in ("first", "last") and name == origin:
                 differs.append((pl.col(name).min() != pl.col(name).max()).alias(f"differs {name}"))
     grouped = table.group_by(*part.group_by, maintain_order=True).agg(*picked, *differs)
@@ -306,6 +306,18 @@ def _one_map(
         what = f"several different values, the {part.column(origin).pick} taken"
         log.add(part.source, origin, what, int(grouped[name].fill_null(False).sum()), f"rows of {part.table}")
     return grouped.select(pl.exclude("^differs .*$")), taken
+
+
+def _picked(table: pl.DataFrame, name: str, pick: str) -> pl.Expr:
+    """Return the value of a group; a number in an unknown unit stands for the whole, so that the check refuses it."""
+    values = pl.col(name).drop_nulls()
+    if pick in ("first", "last") or table.schema[name] != pl.String:
+        return _PICKS[pick](values).alias(name)
+    if not table[name].str.contains(UNREAD, literal=True).any():
+        return _PICKS[pick](values).alias(name)
+    is_unread = values.str.contains(UNREAD, literal=True)
+    number = _PICKS[pick](values.cast(pl.Float64, strict=False)).cast(pl.String)
+    return pl.when(is_unread.any()).then(values.filter(is_unread).first()).otherwise(number).alias(name)
 
 
 def _said_of_unit(unit: str, column: ColumnMap, n: int) -> tuple[str, int, str | None]:

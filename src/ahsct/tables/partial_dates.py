@@ -40,8 +40,8 @@ def complete_dates(
     partial
         "missing", or the day of the period that is taken: its first, its middle (the 15th; 1 July), its last.
     not_before, not_after
-        Other dates of the same rows. A completed date is moved so that it lies neither before the earliest day
-        of the former nor after the latest day of the latter, as far as its own period allows.
+        Other dates of the same rows, partial ones completed in the same way. A completed date is moved so that it
+        lies neither before the former nor after the latter, as far as its own period allows.
 
     Returns
     -------
@@ -63,16 +63,14 @@ def complete_dates(
     if partial == "missing":
         kept = pl.select(pl.coalesce(whole, pl.when(~is_partial).then(text))).to_series()
         return Completed(kept, None, n, 0)
-    first, last = _first_day(text), _last_day(text)
-    middle = _date(pl.select(pl.coalesce(year + "-07-01", month + "-15")).to_series())
-    taken = {"first": first, "middle": middle, "last": last}[partial]
+    first, last, taken = _day(text, "first"), _day(text, "last"), _day(text, partial)
     moved = taken
     for bound in not_before:
-        low = _first_day(bound.cast(pl.String))
+        low = _day(bound, partial)
         is_inside = (low <= last) & (low > first)
         moved = pl.select(pl.when(is_inside).then(pl.max_horizontal(moved, low)).otherwise(moved)).to_series()
     for bound in not_after:
-        high = _last_day(bound.cast(pl.String))
+        high = _day(bound, partial)
         is_inside = (high >= first) & (high < last)
         moved = pl.select(
             pl.when(is_inside).then(pl.min_horizontal(moved, high)).otherwise(moved)
@@ -85,20 +83,14 @@ def complete_dates(
     return Completed(dates, flags, n, int((is_partial & (moved != taken)).sum()))
 
 
-def _date(text: pl.Series) -> pl.Series:
-    return text.str.to_date("%Y-%m-%d", strict=False)
-
-
-def _first_day(text: pl.Series) -> pl.Series:
-    parts = pl.coalesce(
-        text.str.extract(_DAY), text.str.extract(_MONTH) + "-01", text.str.extract(_YEAR) + "-01-01"
-    )
-    return _date(pl.select(parts).to_series())  # fmt: skip
-
-
-def _last_day(text: pl.Series) -> pl.Series:
-    month = _date(text.str.extract(_MONTH) + "-01").dt.month_end()
-    whole = _date(
-        pl.select(pl.coalesce(text.str.extract(_DAY), text.str.extract(_YEAR) + "-12-31")).to_series()
-    )
-    return pl.select(pl.coalesce(whole, month)).to_series()  # fmt: skip
+def _day(text: pl.Series, which: Partial) -> pl.Series:
+    """Return whole dates as they are, and the first, middle or last day of partial ones."""
+    whole, year, month = text.str.extract(_DAY), text.str.extract(_YEAR), text.str.extract(_MONTH)
+    in_year, in_month = {"first": ("-01-01", "-01"), "middle": ("-07-01", "-15"), "last": ("-12-31", "-01")}[
+        which
+    ]
+    days = pl.select(pl.coalesce(whole, year + in_year, month + in_month)).to_series()
+    dates = days.str.to_date("%Y-%m-%d", strict=False)
+    if which != "last":
+        return dates
+    return pl.select(pl.when(month.is_not_null()).then(dates.dt.month_end()).otherwise(dates)).to_series()

@@ -67,6 +67,7 @@ def whole_date(column: str) -> pl.Expr:
 
 
 def took_place(frame: pl.DataFrame) -> pl.Expr:
+    """Return which rows of a domain are of something that happened: done (--STAT), occurred (--OCCUR), not found dead."""
     conditions = [pl.lit(True)]
     for column in frame.columns:
         text = pl.col(column).cast(pl.String).str.strip_chars().str.to_uppercase()
