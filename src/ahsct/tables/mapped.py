@@ -139,6 +139,8 @@ def apply_mapping(sources: Tables[str, pl.DataFrame], mapping: Mapping) -> Mappe
     for new in mapping.derive:
         used.get(new.source.casefold(), set()).add(new.column)
     for key, frame in tables.items():
+        if key not in used and any(said.source.casefold() == key for said in mapping.tell):
+            continue  # no table of ours, but read: the log says for what
         if key not in used:
             log.add(names[key], None, "table not mapped", max(frame.height, 1), f"{frame.height} rows")
             continue
