@@ -18,7 +18,14 @@ INDEX = date(2010, 3, 14)
 LOST = {("follow_up", name) for name in ("last_edss_date", "last_edss_day", "last_mri_date", "last_mri_day")}
 # the analysis sets are written and read elsewhere
 LOST |= {("patients", name) for name in ("itt", "safety", "per_protocol")}
-WORDS = {"country": "CAN", "route": "oral", "unit": "mg", "scale": "CTCAE 5.0", "test": "neutrophils", "vital_status": "dead"}
+WORDS = {
+    "country": "CAN",
+    "route": "oral",
+    "unit": "mg",
+    "scale": "CTCAE 5.0",
+    "test": "neutrophils",
+    "vital_status": "dead",
+}
 
 
 def cell(name: str, column: Column, place: int) -> Any:

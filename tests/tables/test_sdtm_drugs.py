@@ -35,6 +35,13 @@ def test_exposure_is_a_dmt_only_by_name(read_sdtm: Read) -> None:
     assert "taken as supportive, 2 times (FILGRASTIM 1, PLACEBO 1)" in said
 
 
+def test_a_dose_of_zero_was_not_given(read_sdtm: Read) -> None:
+    drugs = ex(("OCRELIZUMAB", "2010-03-01"), ("OCRELIZUMAB", "2010-09-01"), ("PLACEBO", "2010-09-01"))
+    study, said = read_sdtm(**BASE, ex=drugs | {"EXDOSE": [300.0, 0.0, 0.0]})
+    assert study.table("treatments", ["drug", "start_day"]).rows() == [("OCRELIZUMAB", 28), ("PLACEBO", 212)]
+    assert "EX: rows dropped, 1 times (dose 0, not given)" in said
+
+
 def test_cyclophosphamide_is_told_apart_by_the_days_to_the_infusion(read_sdtm: Read) -> None:
     drugs = ex(("Cyclophosphamide", "2010-01-04"), ("CYCLOPHOSPHAMIDE", "2010-01-27"), ("ALEMTUZUMAB", "2010-01-28"), ("LEMTRADA", "2009-01-01"))  # fmt: skip
     study, said = read_sdtm(**BASE, ex=drugs)

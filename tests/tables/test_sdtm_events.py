@@ -29,9 +29,9 @@ def onsets(study: Any) -> list[str]:
 
 def test_a_relapse_is_a_relapse_by_its_whole_name(read_sdtm: Read) -> None:
     terms = ("MS RELAPSE", "PSEUDO-RELAPSE", "COPD EXACERBATION", "Multiple Sclerosis Relapse", "RELAPSE", "Suspected relapse",
-             "Exacerbation of multiple sclerosis", "EXACERBATION", "MS WORSENING", "RELAPSE")  # fmt: skip
-    study, said = read_sdtm(**BASE, ce=events(*terms, CESTAT=[None] * 9 + ["NOT DONE"]))
-    assert [day[5:7] for day in onsets(study)] == ["01", "04", "05", "07"]
+             "Exacerbation of multiple sclerosis", "EXACERBATION", "MS WORSENING", "RELAPSE", "Relapse #2", "MS-relapse")  # fmt: skip
+    study, said = read_sdtm(**BASE, ce=events(*terms, CESTAT=[None] * 9 + ["NOT DONE", None, None]))
+    assert [day[5:7] for day in onsets(study)] == ["01", "04", "05", "07", "11", "12"]
     told = "CE: looks like a relapse but is named otherwise, not taken as one, 4 times (copd exacerbation 1, exacerbation 1, pseudo-relapse 1, suspected relapse 1)"
     assert told in said
     assert "CE: rows dropped, 1 times (not done)" in said
@@ -40,6 +40,15 @@ def test_a_relapse_is_a_relapse_by_its_whole_name(read_sdtm: Read) -> None:
 def test_a_bare_exacerbation_is_one_in_the_category_of_relapses(read_sdtm: Read) -> None:
     study, _ = read_sdtm(**BASE, ce=events("Exacerbation", "Exacerbation", CECAT=["MS RELAPSE", "ASTHMA"]))
     assert onsets(study) == ["2011-01-01"]
+
+
+def test_a_relapse_asked_for_and_not_answered_is_none(read_sdtm: Read) -> None:
+    ce = events("RELAPSE", "RELAPSE", CEPRESP=["Y", "Y"], CEOCCUR=[None, "Y"]) | {
+        "CESTDTC": [None, "2011-02-01"]
+    }
+    study, said = read_sdtm(**BASE, ce=ce)
+    assert onsets(study) == ["2011-02-01"]
+    assert "CE: rows dropped, 1 times (asked for, not answered)" in said
 
 
 def test_partial_dates_are_completed_flagged_and_kept_in_order(read_sdtm: Read) -> None:

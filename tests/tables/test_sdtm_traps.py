@@ -154,7 +154,13 @@ def test_the_columns_of_public_test_data_are_read_and_the_rest_is_listed(tmp_pat
     assert study.table("patients", ["ms_course", "age_at_index_years"]).rows() == [("RRMS", 30.0)]
     # every column is either used, a key that needs no word, or listed
     said = " ".join(study.problems["message"])
-    for listed in ("DM.RACE", "AE.AELLT", "CM.CMINDC", "LB.LBORRES", "SV: read for the times of examinations"):
+    for listed in (
+        "DM.RACE",
+        "AE.AELLT",
+        "CM.CMINDC",
+        "LB.LBORRES",
+        "SV: read for the times of examinations",
+    ):
         assert listed.casefold() in said.casefold(), listed
 
 
