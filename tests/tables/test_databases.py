@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +9,7 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+from tests.postgres_server import NO_POSTGRES, has_postgres, postgres_server
 
 from ahsct import check, load_example, read_study, write_study
 from ahsct.errors import AhsctError, SourceError
@@ -54,59 +50,12 @@ def test_duckdb_with_our_names(tmp_path: Path) -> None:
     assert back.tables["visits"].equals(study.tables["visits"])
 
 
-def _binary(name: str) -> str | None:
-    return shutil.which(name) or next(
-        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None
-    )
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A PostgreSQL server of this test alone, on the loopback address; its address holds a password."""
-    initdb, pg_ctl, createdb = _binary("initdb"), _binary("pg_ctl"), _binary("createdb")
-    if initdb is None or pg_ctl is None or createdb is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    # not below pytest's own folder, which another run may clear away while the server works
-    folder = Path(tempfile.mkdtemp(prefix="ahsct-postgres-"))
-    (folder / "password").write_text("s3cret\n", encoding="utf-8")
-    as_user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        shutil.chown(folder / "password", "postgres", "postgres")
-        for parent in [folder, *folder.parents]:
-            if parent.owner() == "root" and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
-        as_user = {"user": "postgres", "group": "postgres"}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-
-    def run(*command: str) -> None:
-        subprocess.run(
-            command, check=True, capture_output=True, env=os.environ | {"PGPASSWORD": "s3cret"}, **as_user
-        )
-
-    run(
-        initdb,
-        "-D",
-        str(data),
-        "-U",
-        "tester",
-        "-A",
-        "scram-sha-256",
-        f"--pwfile={folder / 'password'}",
-        "-E",
-        "UTF8",
-        "--no-sync",
-    )
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    run(pg_ctl, "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start")
-    try:
-        yield f"postgresql://tester:s3cret@127.0.0.1:{port}/postgres"
-    finally:
-        run(pg_ctl, "-D", str(data), "-m", "immediate", "-w", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    if not has_postgres():
+        pytest.skip(NO_POSTGRES)
+    with postgres_server() as address:
+        yield address
 
 
 def _fill(address: str, statements: list[str], frames: dict[str, pl.DataFrame] | None = None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pyreadstat
 import pytest
+from tests.workbook import workbook
 from typer.testing import CliRunner
 
 from ahsct import load_example, read_study
@@ -94,58 +95,6 @@ def test_spoilt_spreadsheets(data: bytes, said: str) -> None:
 def test_dialects_by_hand(data: bytes, rows: list[tuple[str, ...]]) -> None:
     frame, _ = spreadsheet_csv("x.csv", data)
     assert frame.rows() == rows
-
-
-def workbook(path: Path, sheets: dict[str, list[list[object]]]) -> None:
-    """Write a workbook by hand: the fewest parts that .xlsx asks for."""
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    package = "http://schemas.openxmlformats.org/package/2006"
-    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    with zipfile.ZipFile(path, "w") as packed:
-        parts = "".join(
-            f'<Override PartName="/xl/worksheets/sheet{i}.xml" ContentType="{kinds}.worksheet+xml"/>'
-            for i in range(1, len(sheets) + 1)
-        )
-        packed.writestr(
-            "[Content_Types].xml",
-            f'<Types xmlns="{package}/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" ContentType="{kinds}.sheet.main+xml"/>{parts}</Types>',
-        )
-        packed.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        listed = "".join(
-            f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets, 1)
-        )
-        packed.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>',
-        )
-        related = "".join(
-            f'<Relationship Id="r{i}" Type="{office}/worksheet" Target="worksheets/sheet{i}.xml"/>'
-            for i in range(1, len(sheets) + 1)
-        )
-        packed.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{package}/relationships">{related}</Relationships>',
-        )
-        for i, rows in enumerate(sheets.values(), 1):
-            cells = "".join(
-                "<row>"
-                + "".join(
-                    f"<c><v>{cell}</v></c>"
-                    if isinstance(cell, (int, float))
-                    else f'<c t="inlineStr"><is><t>{cell}</t></is></c>'
-                    for cell in row
-                )
-                + "</row>"
-                for row in rows
-            )
-            packed.writestr(
-                f"xl/worksheets/sheet{i}.xml",
-                f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData></worksheet>',
-            )
 
 
 def test_excel_sheets_are_tables(tmp_path: Path) -> None:

@@ -220,3 +220,63 @@ def test_no_message_quotes_a_value(expression: str) -> None:
             one(column, A=["SMITH-1966", "JONES-1970"])
         assert "SMITH" not in str(raised.value)
         assert raised.value.__cause__ is None
+
+
+def picked(pick: str, rows: pl.DataFrame) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Gather column v by patient and day; return the rows in the order of their keys, and the log."""
+    columns = {"patient_id": "p", "visit_day": "d", "t25fw_s": {"value": "v", "pick": pick}}
+    made = apply_mapping(
+        {"X": rows}, mapping({"table": "visits", "source": "x", "group_by": ["patient_id", "visit_day"], "columns": columns})
+    )  # fmt: skip
+    return made.tables["visits"].sort("patient_id", "visit_day").rows(), made.log.rows()
+
+
+@pytest.mark.parametrize(
+    ("pick", "wanted"),
+    [("first", [3.0, 5.0, None, 7.0]), ("last", [4.0, 5.0, None, 7.0]), ("min", [3.0, 5.0, None, 7.0]), ("max", [4.0, 5.0, None, 7.0]),
+     ("mean", [3.5, 5.0, None, 7.0]), ("sum", [7.0, 5.0, None, 7.0])],
+)  # fmt: skip
+def test_sorted_rows_are_gathered_as_others(pick: str, wanted: list[float | None]) -> None:
+    rows = pl.DataFrame(
+        {
+            "P": ["a", "a", "a", "a", "b", "b"],
+            "D": [1, 1, 2, 2, 0, 1],
+            "V": [3.0, 4.0, None, 5.0, None, 7.0],
+        }
+    )
+    values, log = picked(pick, rows)
+    assert values == [("a", 1, wanted[0]), ("a", 2, wanted[1]), ("b", 0, wanted[2]), ("b", 1, wanted[3])]
+    mixed, mixed_log = picked(pick, rows[[4, 0, 2, 5, 1, 3]])  # keys fall, so that one comes back
+    assert (mixed, mixed_log) == (values, log)
+    said = [row[2] for row in log]
+    assert said == ([f"several different values, the {pick} taken"] if pick in ("first", "last") else [])
+
+
+def test_one_row_for_each_key_is_left_as_it_is() -> None:
+    rows = pl.DataFrame({"P": ["a", "a", "b"], "D": [1, 2, 1], "V": [3.0, None, 5.0]})
+    assert picked("sum", rows) == ([("a", 1, 3.0), ("a", 2, None), ("b", 1, 5.0)], [])
+
+
+def test_conditions_on_many_rows_hold_as_on_few() -> None:
+    few = pl.DataFrame(
+        {
+            "P": ["a", "b", "a"],
+            "D": [1, 1, 2],
+            "T": ["x", None, "y"],
+            "C": ["k", "k", "K"],
+            "V": [1.0, 2.0, 3.0],
+        }
+    )
+    columns = {
+        "patient_id": "p", "visit_day": "d", "t25fw_s": {"value": "v", "where": "T = 'x' OR T IS NULL"},
+        "sdmt": {"value": "v", "where": "UPPER(c) = 'K' AND T = 'y'"}, "rater": "LOWER(c) || T",
+    }  # fmt: skip
+    made = mapping({"table": "visits", "source": "x", "columns": columns, "where": "V < 3.5"})
+    one_by_one = apply_mapping({"X": few}, made).tables["visits"]
+    many = apply_mapping({"X": pl.concat([few] * 5000)}, made).tables["visits"]
+    in_runs = pl.concat([few[i] for i in range(3) for _ in range(5000)])
+    runs = apply_mapping({"X": in_runs}, made).tables["visits"]
+    assert runs.equals(pl.concat([one_by_one[i] for i in range(3) for _ in range(5000)]))
+    assert many.height == 15_000
+    assert many.equals(pl.concat([one_by_one] * 5000))
+    assert one_by_one["sdmt"].to_list() == [None, None, 3.0]

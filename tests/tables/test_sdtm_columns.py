@@ -16,8 +16,6 @@ from ahsct.vocabulary import INPUT_TABLES, Column, columns
 INDEX = date(2010, 3, 14)
 # reckoned anew from the visits and scans
 LOST = {("follow_up", name) for name in ("last_edss_date", "last_edss_day", "last_mri_date", "last_mri_day")}
-# the analysis sets are written and read elsewhere
-LOST |= {("patients", name) for name in ("itt", "safety", "per_protocol")}
 WORDS = {
     "country": "CAN",
     "route": "oral",

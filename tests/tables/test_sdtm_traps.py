@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +11,7 @@ import pytest
 
 from ahsct import find_problems, read_study
 from ahsct.tables import Study
+from ahsct.tables.mapping import load_mapping, mapping_text
 
 DM = {"USUBJID": ["1", "2"], "SEX": ["F", "M"], "RFSTDTC": ["2004-01-01", "2004-02-01"], "ARM": ["A", "B"]}
 
@@ -116,18 +119,27 @@ def test_several_dispositions_and_relations_are_named(tmp_path: Path) -> None:
     assert "relrec: table not mapped, 1 times" in said.casefold()
 
 
-# the names of the columns that the public test data of pharmaversesdtm (1.5) have, by domain; no values of theirs
+# the names of the columns of the public test data pharmaversesdtm 1.5.0.9001 (July 2026), by domain (file); no values of theirs
 PHARMAVERSE = {
-    "dm": "STUDYID DOMAIN USUBJID SUBJID RFSTDTC RFENDTC RFXSTDTC RFXENDTC RFICDTC RFPENDTC DTHDTC DTHFL SITEID AGE AGEU SEX RACE ETHNIC ARMCD ARM ACTARMCD ACTARM COUNTRY DMDTC DMDY",
-    "ae": "STUDYID DOMAIN USUBJID AESEQ AESPID AETERM AELLT AEDECOD AEBODSYS AESEV AESER AEACN AEREL AEOUT AESCAN AESCONG AESDISAB AESDTH AESHOSP AESLIFE AEDTC AESTDTC AEENDTC AESTDY AEENDY",
+    "dm": "STUDYID DOMAIN USUBJID SUBJID RFSTDTC RFENDTC RFXSTDTC RFXENDTC RFICDTC RFPENDTC DTHDTC DTHFL SITEID BRTHDTC AGE AGEU SEX RACE ETHNIC ARMCD ARM ACTARMCD ACTARM COUNTRY DMDTC DMDY ARMNRS ACTARMUD",
+    "ae": "STUDYID DOMAIN USUBJID AESEQ AESPID AETERM AELLT AELLTCD AEDECOD AEPTCD AEHLT AEHLTCD AEHLGT AEHLGTCD AEBODSYS AEBDSYCD AESOC AESOCCD AESEV AESER AEACN AEREL AEOUT AESCAN AESCONG AESDISAB AESDTH AESHOSP AESLIFE AESOD AEDTC AESTDTC AEENDTC AESTDY AEENDY",
     "ds": "STUDYID DOMAIN USUBJID DSSEQ DSSPID DSTERM DSDECOD DSCAT VISITNUM VISIT DSDTC DSSTDTC DSSTDY",
     "ex": "STUDYID DOMAIN USUBJID EXSEQ EXTRT EXDOSE EXDOSU EXDOSFRM EXDOSFRQ EXROUTE VISITNUM VISIT VISITDY EXSTDTC EXENDTC EXSTDY EXENDY",
-    "cm": "STUDYID DOMAIN USUBJID CMSEQ CMSPID CMTRT CMDECOD CMINDC CMCLAS CMDOSE CMDOSU CMDOSFRQ CMROUTE VISITNUM VISIT CMDTC CMSTDTC CMENDTC CMSTDY CMENDY CMENRTPT",
-    "mh": "STUDYID DOMAIN USUBJID MHSEQ MHSPID MHTERM MHDECOD MHCAT MHBODSYS MHSEV VISITNUM VISIT MHDTC MHSTDTC MHDY",
-    "lb": "STUDYID DOMAIN USUBJID LBSEQ LBTESTCD LBTEST LBCAT LBORRES LBORRESU LBORNRLO LBORNRHI LBSTRESC LBSTRESN LBSTRESU LBSTNRLO LBSTNRHI LBNRIND LBBLFL VISITNUM VISIT LBDTC LBDY",
-    "ce": "STUDYID DOMAIN USUBJID CESEQ CETERM CEDECOD CECAT CEPRESP CEOCCUR CESEV CESTDTC CEENDTC",
+    "cm": "STUDYID DOMAIN USUBJID CMSEQ CMSPID CMTRT CMDECOD CMINDC CMCLAS CMDOSE CMDOSU CMDOSFRQ CMROUTE VISITNUM VISIT VISITDY CMDTC CMSTDTC CMENDTC CMSTDY CMENDY CMENRTPT",
+    "mh": "STUDYID DOMAIN USUBJID MHSEQ MHSPID MHTERM MHLLT MHDECOD MHHLT MHHLGT MHCAT MHBODSYS MHSEV VISITNUM VISIT VISITDY MHDTC MHSTDTC MHDY MHENDTC MHPRESP MHOCCUR MHSTRTPT MHENRTPT MHSTTPT MHENTPT MHENRF MHSTAT",
+    "lb": "STUDYID DOMAIN USUBJID LBSEQ LBTESTCD LBTEST LBCAT LBORRES LBORRESU LBORNRLO LBORNRHI LBSTRESC LBSTRESN LBSTRESU LBSTNRLO LBSTNRHI LBNRIND LBBLFL VISITNUM VISIT VISITDY LBDTC LBDY",
+    "qs": "STUDYID USUBJID DOMAIN VISIT VISITNUM VISITDY QSBLFL QSDTC QSDY QSCAT QSTEST QSTESTCD QSORRES QSORRESU QSSTRESC QSSTRESN QSSTRESU QSSEQ",  # qs_metabolic
+    "rs": "STUDYID DOMAIN USUBJID RSSEQ RSLNKGRP RSTESTCD RSTEST RSCAT RSORRES RSSTRESC RSSTAT RSREASND RSEVAL RSEVALID RSACPTFL VISITNUM VISIT RSDTC RSDY",  # rs_onco
+    "ce": "STUDYID DOMAIN USUBJID CESEQ CELNKID CELNKGRP CETERM CEDECOD CELAT CELOC CECAT CESCAT CEPRESP CEOCCUR CESEV CEREL CEOUT EPOCH CEDTC CESTDTC CEENDTC CEDUR CETPT CETPTNUM CETPTREF CERFTDTC CEEVINTX CESTAT CEREASND",  # ce_vaccine
+    "face": "STUDYID DOMAIN USUBJID FASEQ FALNKGRP FALAT FALNKID FALOC FATESTCD FATEST FAOBJ FACAT FASCAT FAEVAL FAORRES FAORRESU EPOCH FADTC FADY FATPT FATPTNUM FATPTREF FARFTDTC FAEVLINT FAEVINTX FASTAT FAREASND FASTRESC FASTRESN FASTRESU",  # face_vaccine
+    "nv": "STUDYID DOMAIN USUBJID NVSEQ NVLNKID NVTESTCD NVTEST NVCAT NVLOC NVMETHOD NVNAM NVORRES NVORRESU NVSTRESC NVSTRESN NVSTRESU VISITNUM VISIT NVDTC NVDY NVLOBXFL",  # nv_neuro
+    "ag": "STUDYID DOMAIN USUBJID AGSEQ AGTRT AGCAT AGDOSE AGDOSEU AGROUTE AGLNKID VISITNUM VISIT AGSTDTC",  # ag_neuro
     "sv": "STUDYID DOMAIN USUBJID VISITNUM VISIT VISITDY SVSTDTC SVENDTC",
     "suppdm": "STUDYID RDOMAIN USUBJID IDVAR IDVARVAL QNAM QLABEL QVAL QORIG QEVAL",
+    "suppae": "STUDYID RDOMAIN USUBJID IDVAR IDVARVAL QNAM QLABEL QVAL QORIG QEVAL",
+    "suppds": "STUDYID RDOMAIN USUBJID IDVAR IDVARVAL QNAM QLABEL QVAL QORIG",
+    "suppnv": "STUDYID RDOMAIN USUBJID IDVAR IDVARVAL QNAM QLABEL QVAL QORIG QEVAL",  # suppnv_neuro
+    "suppface": "STUDYID USUBJID RDOMAIN IDVAR IDVARVAL QNAM QVAL QLABEL QORIG",  # suppface_vaccine
 }  # fmt: skip
 
 
@@ -154,14 +166,48 @@ def test_the_columns_of_public_test_data_are_read_and_the_rest_is_listed(tmp_pat
     assert study.table("patients", ["ms_course", "age_at_index_years"]).rows() == [("RRMS", 30.0)]
     # every column is either used, a key that needs no word, or listed
     said = " ".join(study.problems["message"])
-    for listed in (
-        "DM.RACE",
-        "AE.AELLT",
-        "CM.CMINDC",
-        "LB.LBORRES",
-        "SV: read for the times of examinations",
-    ):
+    assert study.table("patients", ["race", "safety"]).rows() == [("x", True)]
+    for listed in ("AE.AELLT", "CM.CMINDC", "LB.LBORRES", "FA: rows not mapped", "NV: rows not mapped", "QS: rows not mapped",
+                   "RS: rows not mapped", "AG: read for the contrast of related scans, 1 times", "SV: read for the times of examinations"):  # fmt: skip
         assert listed.casefold() in said.casefold(), listed
+    mapping = load_mapping("sdtm")
+    names = set(re.findall(r"[A-Z][A-Z0-9]+", mapping_text("sdtm")))
+    for domain, text in PHARMAVERSE.items():
+        whole = {"face": "FA"}.get(domain, domain.upper())
+        is_whole = f"{whole}: table not mapped" in said or f"{whole}: read for" in said
+        if is_whole or domain.startswith("supp"):
+            continue
+        for column in text.split():
+            is_key = column in names or any(fnmatch(column, form) for form in mapping.not_reported)
+            is_blank = values.get(column) == ""
+            assert is_key or is_blank or f"{whole}.{column}: column not mapped, 1 times" in said, column
+
+
+def test_parts_of_a_domain_are_one(tmp_path: Path) -> None:
+    edss = {"USUBJID": ["1"], "QSSEQ": [1], "QSCAT": ["EDSS"], "QSTESTCD": ["EDSS0101"], "QSTEST": ["EDSS01-Expanded Disability Score"],
+            "QSSTRESN": [3.5], "QSDY": [1]}  # fmt: skip
+    kfss = edss | {"QSSEQ": [2], "QSCAT": ["KFSS"], "QSTESTCD": ["KFSS101"], "QSTEST": ["KFSS1-Pyramidal Functions"], "QSSTRESN": [2.0]}  # fmt: skip
+    face = {"USUBJID": ["1"], "FASEQ": [1], "FATESTCD": ["NUMRLPS"], "FAEVLINT": ["-P1Y"], "FASTRESN": [2.0]}
+    supp = {"USUBJID": ["1"], "RDOMAIN": ["QS"], "IDVAR": ["QSSEQ"], "IDVARVAL": ["2"], "QNAM": ["RATER"], "QVAL": ["R1"]}  # fmt: skip
+    study, said = read(tmp_path, qsedss=edss, qskfss=kfss, suppqskfss=supp, face=face)
+    visits = study.table("visits", ["visit_day", "edss", "fs_pyramidal", "rater"])
+    assert visits.rows() == [(0, 3.5, 2, "R1")]
+    assert study.table("patients", ["n_relapses_12m"])["n_relapses_12m"][0] == 2
+    assert "not mapped" not in said
+
+
+def test_na_outside_quotes_is_missing_as_r_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "dm.csv").write_text(
+        '"USUBJID","SEX","AGE","RACE","DTHDTC"\n"1","F",NA,"NA",NA\n"2",NA,40,"A,NA,B","2004-05-06"\n'
+    )
+    study = read_study(tmp_path, kind="sdtm")
+    people = study.table("patients", ["patient_id", "sex", "age_at_index_years", "race"])
+    assert people.rows() == [("1", "F", None, "NA"), ("2", None, 40.0, "A,NA,B")]
+    assert "dm.csv: 3 cells NA outside quotes, taken as missing." in study.problems["message"].to_list()
+    (tmp_path / "dm.csv").write_text(
+        "USUBJID,SEX,RACE\n1,F,NA\n"
+    )  # without quotes nothing tells it from a text
+    assert read_study(tmp_path, kind="sdtm").table("patients", ["race"])["race"].to_list() == ["NA"]
 
 
 @pytest.mark.parametrize("version", [5, 8])
@@ -208,3 +254,17 @@ def test_a_month_of_birth_keeps_its_year(tmp_path: Path) -> None:
     assert [(year, str(day)) for year, day in born.rows()] == [(1970, "1970-05-15"), (1966, "1966-07-01")]
     assert study.tables["patients"]["birth_date_imputed"].to_list() == ["D", "M"]
     assert "DM.birth_date: partial date, completed to the middle day, 2 times" in said
+
+
+def test_an_age_is_in_years_or_named(tmp_path: Path) -> None:
+    dm = {"USUBJID": list("12345"), "AGE": ["30.5", "390", "none", "12", None], "AGEU": ["YEARS", "MONTHS", None, "FORTNIGHTS", "YEARS"], "RFSTDTC": ["2004-01-01"] * 5}  # fmt: skip
+    study, said = read(tmp_path, dm=dm)
+    assert study.table("patients", ["age_at_index_years"])["age_at_index_years"].to_list() == [
+        30.5,
+        32.5,
+        None,
+        None,
+        None,
+    ]
+    assert "found 'none'" in said
+    assert "found '12 in an unknown unit: FORTNIGHTS'" in said

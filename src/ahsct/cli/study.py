@@ -112,7 +112,7 @@ def analyse(
     out: Annotated[Path | None, typer.Option("--out", help="Write the report into this folder.")] = None,
     adam: Annotated[
         Path | None,
-        typer.Option("--adam", help="Write ADSL, ADTTE, ADQS, ADAE into this folder (XPT version 5)."),
+        typer.Option("--adam", help="Write ADSL, ADTTE, ADQS, ADAE, ADLB into this folder (XPT version 5)."),
     ] = None,
     kind: KIND = "auto",
     mapping: MAPPING = None,
@@ -178,15 +178,20 @@ def analyse(
 
 def _write_adam(analysis: Analysis, out: Path, *, force: bool) -> None:
     from ahsct.outcomes.timeline import derive_timeline
-    from ahsct.tables.adam import adae, adqs, adsl, adtte, write_adam
+    from ahsct.tables.adam import adae, adsl, adtte
+    from ahsct.tables.adam_files import write_adam
+    from ahsct.tables.adam_findings import adlb, adqs
 
     study = analysis.study
     zero = derive_timeline(study, analysis.definition).select("patient_id", "time_zero_day")
     datasets = {
         "ADSL": adsl(study),
-        "ADTTE": adtte(study, analysis.outcomes.time_to_event, zero_days=zero),
+        "ADTTE": adtte(
+            study, analysis.outcomes.time_to_event, zero_days=zero, events=analysis.outcomes.events
+        ),
         "ADQS": adqs(study),
         "ADAE": adae(study),
+        "ADLB": adlb(study),
     }
     write_adam(datasets, out, force=force)
 

@@ -19,6 +19,7 @@ _MEETING = (("QS", "RS", "FT"), ("NV", "MO"))  # domains whose rows meet in one 
 def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return the domains with their supplementary qualifiers as columns, and the table LASTSEEN.
 
+    Parts of one domain (FACE of FA, QSKF of QS) are first put together, and so are their SUPP--.
     A qualifier is joined by USUBJID and, where IDVAR names one, by that variable. Its column is named
     after QNAM. Qualifiers without their record, or whose name the parent has already, stay behind in the
     SUPP-- table. Examinations without a time take that of their visit (`with_visit_times`). Where one of the domains
@@ -31,7 +32,7 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
     SourceError
         A SUPP-- table lacks its columns, or gives one record two values of one qualifier.
     """
-    domains = {name.upper(): _upper(frame) for name, frame in sources.items()}
+    domains = _whole_domains({name.upper(): _upper(frame) for name, frame in sources.items()})
     plain = {name: frame for name, frame in domains.items() if not name.startswith("SUPP")}
     for name, supp in domains.items():
         parent = name.removeprefix("SUPP")
@@ -52,6 +53,18 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
 
 def _upper(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.rename({name: name.upper() for name in frame.columns})
+
+
+def _whole_domains(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Return tables with the parts of a domain below each other: QSKF and QSEDSS are QS, FACE is FA; so are their SUPP--."""
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for name, frame in tables.items():
+        is_supp = name.startswith("SUPP")
+        code = name.removeprefix("SUPP")[:2]
+        is_part = len(name) > 6 if is_supp else f"{code}SEQ" in frame.columns
+        whole = ("SUPP" if is_supp else "") + code
+        parts.setdefault(whole if is_part else name, []).append(frame)
+    return {name: pl.concat(frames, how="diagonal_relaxed") for name, frames in parts.items()}
 
 
 def _with_qualifiers(

@@ -127,7 +127,7 @@ class _Shaper:
                 pl.lit(f"{domain}SEQ").alias("IDVAR"),
                 pl.col(f"{domain}SEQ").cast(pl.String).alias("IDVARVAL"),
                 pl.lit(name).alias("QNAM"),
-                pl.col(column).cast(pl.String).alias("QVAL"),
+                _as_text(column, numbered.schema[column]).alias("QVAL"),
             )
             for column, name in (qualifiers or {}).items()
         ]
@@ -151,7 +151,7 @@ class _Shaper:
         age = pl.coalesce(known_age, -pl.col("birth_day") / DAYS_PER_YEAR) if self.days_only else known_age
         more = {
             "time_zero_kind": "TZKIND", "prior_dmt_n": "PRIORDMT", "n_relapses_12m": "NREL12", "n_relapses_24m": "NREL24",
-            "not_infused_reason": "NOINFRSN", "strata": "STRATA", "birth_year": "BRTHYR",
+            "not_infused_reason": "NOINFRSN", "strata": "STRATA", "birth_year": "BRTHYR", "itt": "ITT", "safety": "SAFETY", "per_protocol": "PPROT",
         }  # fmt: skip
         more["edss_at_index"] = "EDSSIDX"
         decided = [
@@ -172,7 +172,7 @@ class _Shaper:
             "DM",
             patients.select(
                 "USUBJID", pl.col("sex").alias("SEX"), age.alias("AGE"), pl.lit("YEARS").alias("AGEU"),
-                pl.col("site").alias("SITEID"), pl.col("country").alias("COUNTRY"), pl.col("arm").alias("ARM"), *dates, *more, *decided,
+                pl.col("site").alias("SITEID"), pl.col("country").alias("COUNTRY"), pl.col("race").alias("RACE"), pl.col("arm").alias("ARM"), *dates, *more, *decided,
             ),
             more | extra,
         )  # fmt: skip
@@ -211,9 +211,7 @@ class _Shaper:
 
     def relapses(self) -> None:
         """Relapses as clinical events."""
-        flag = pl.col("steroid_treated").replace_strict(
-            {True: "Y", False: "N"}, default=None, return_dtype=pl.String
-        )
+        flag = _as_text("steroid_treated", pl.Boolean())
         self.put(
             "CE",
             self.table("relapses").select(
@@ -312,7 +310,7 @@ class _Shaper:
 
     def adverse_events(self) -> None:
         """AE; the severity is AESEV, a grade of a graded scale AETOXGR."""
-        flag = pl.col("serious").replace_strict({True: "Y", False: "N"}, default=None, return_dtype=pl.String)
+        flag = _as_text("serious", pl.Boolean())
         self.put(
             "AE",
             self.table("adverse_events").select(
@@ -356,3 +354,10 @@ class _Shaper:
             self.put("DD", dead.filter(pl.col(column).is_not_null()).select(
                 "USUBJID", pl.lit(code).alias("DDTESTCD"), pl.col(column).alias("DDORRES"),
             ))  # fmt: skip
+
+
+def _as_text(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Return text; flags are Y and N."""
+    if dtype == pl.Boolean:
+        return pl.col(column).replace_strict({True: "Y", False: "N"}, return_dtype=pl.String)
+    return pl.col(column).cast(pl.String)

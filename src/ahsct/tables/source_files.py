@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from ahsct.tables.dataset_json import read_dataset_json
 from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv, xlsx_tables
 
 _XPT_START = (b"HEADER RECORD*******LIBRARY HEADER RECORD", b"HEADER RECORD*******LIBV8   HEADER RECORD")
+_XPT_MEMBER = b"HEADER RECORD*******MEMB"
+_UNNAMED = "DATASET"  # what the library calls a data set to which nobody gave a name
 _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7318c181f1011")
 
 
@@ -92,7 +95,21 @@ def _xpt(path: Path) -> Read:
         raise SourceError(
             f"{path.name} is cut short: {size} bytes are no whole records of 80. Copy it again."
         )
+    members = _members(path.read_bytes())
+    if members != 1:
+        raise SourceError(
+            f"{path.name} holds {members} data sets, and one can be read. Export each to a file of its own."
+        )
     return _sas(path, "read_xport")
+
+
+def _members(data: bytes) -> int:
+    """Return how many data sets a transport file holds: their headers begin on whole records."""
+    found, at = 0, data.find(_XPT_MEMBER)
+    while at >= 0:
+        found += at % 80 == 0
+        at = data.find(_XPT_MEMBER, at + 1)
+    return found
 
 
 def _sas7bdat(path: Path) -> Read:
@@ -106,13 +123,22 @@ def _sas7bdat(path: Path) -> Read:
 def _sas(path: Path, reader: str) -> Read:
     import pyreadstat
 
+    more = {"user_missing": True} if reader == "read_sas7bdat" else {}
     try:
-        frame, meta = getattr(pyreadstat, reader)(str(path), output_format="polars")
+        frame, meta = getattr(pyreadstat, reader)(str(path), output_format="polars", **more)
     except Exception as error:  # the library raises its own and plain ones
         text = str(error).strip().splitlines()
         raise SourceError(
             f"{path.name} cannot be read as SAS: {text[0][:160] if text else type(error).__name__}."
         ) from error
+    notes = []
+    for name in meta.missing_user_values:  # .A to .Z and ._ come as letters beside the numbers
+        values = frame[name].to_list()
+        codes = Counter(value for value in values if isinstance(value, str))
+        listed = ", ".join(f".{code} {n}" for code, n in sorted(codes.items()))
+        notes.append(f"{name}: missing codes of SAS, taken as missing ({listed})")
+        plain = [None if isinstance(value, str) else value for value in values]
+        frame = frame.with_columns(pl.Series(name, plain, strict=False))
     numbers = [name for name, dtype in frame.schema.items() if dtype.is_float()]
     # a stored zero must not come back as 5e-79
     frame = frame.with_columns(
@@ -121,7 +147,9 @@ def _sas(path: Path, reader: str) -> Read:
     )
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     frame = frame.with_columns(pl.col(name).replace("", None) for name in texts)
-    return {(getattr(meta, "table_name", None) or path.stem): (frame, [])}
+    # a SAS data file is known by its file's name; a transport file names the data set that it holds
+    inside = meta.table_name if reader == "read_xport" and meta.table_name != _UNNAMED else None
+    return {(inside or path.stem): (frame, notes)}
 
 
 def _xlsx(path: Path) -> Read:

@@ -17,6 +17,7 @@ LARGEST_UNPACKED_BYTES = 2_000_000_000
 MOST_COLUMNS = 5_000
 _SEPARATORS = (";", "\t", ",")
 _DECIMAL_COMMA = r"^-?\d+(,\d+)?$"
+_NA = re.compile(r"(?<=[;\t,\n])NA(?=[;\t,\r\n]|\Z)")
 _DAY_MONTH_YEAR = r"^(\d{1,2})([./-])(\d{1,2})[./-](\d{4})$"
 
 
@@ -25,7 +26,8 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
 
     The separator is the one of ; tab , that gives every row the same number of cells. Text that is not
     UTF-8 is read as Windows-1252. A column is taken as decimal commas when commas do not separate and all
-    its values are numbers so; as dates with day (or month) first when its values leave no doubt.
+    its values are numbers so; as dates with day (or month) first when its values leave no doubt. In a file that
+    quotes its texts, NA outside quotes is R's mark of a missing value.
 
     Raises
     ------
@@ -34,6 +36,9 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
         day and month cannot be told.
     """
     text, done = _decoded(name, data)
+    text, n_missing = _without_na(text)
+    if n_missing:
+        done.append(f"{n_missing} cells NA outside quotes, taken as missing")
     frame, separator = _parsed(name, text)
     if separator != ",":
         done.append(f"separated by {'tabs' if separator == chr(9) else 'semicolons'}")
@@ -99,6 +104,18 @@ def _decoded(name: str, data: bytes) -> tuple[str, list[str]]:
             return data.decode("latin-1"), ["decoded from Latin-1 (not UTF-8)"]
 
 
+def _without_na(text: str) -> tuple[str, int]:
+    """Return the text without NA outside quotes, where quotes tell it from a text "NA", and how many there were."""
+    if not text.startswith('"'):
+        return text, 0
+    parts, found = text.split('"'), 0  # every second part stands outside quotes
+    for i in range(0, len(parts), 2):
+        if "NA" in parts[i]:
+            parts[i], n = _NA.subn("", parts[i])
+            found += n
+    return '"'.join(parts), found
+
+
 def _parsed(name: str, text: str) -> tuple[pl.DataFrame, str]:
     first = text.partition("\n")[0]
     marked = re.match(r"^sep=(.)\r?$", first)
@@ -134,6 +151,10 @@ def _parsed(name: str, text: str) -> tuple[pl.DataFrame, str]:
 
 def _first_uneven_row(text: str, separator: str, n_cells: int) -> int | None:
     """Return the first data row (1 = the first) with another number of cells than the header; blank rows pass."""
+    if '"' not in text:  # no cell holds a separator or a line end: they can be counted
+        lines = pl.Series(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+        differs = (lines.str.count_matches(separator, literal=True) != n_cells - 1) & (lines != "")
+        return differs.arg_max() if differs.any() else None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     for row, cells in enumerate(reader):
         if len(cells) not in (0, n_cells):
