@@ -67,6 +67,16 @@ def test_first_and_last_follow_the_order_that_is_named() -> None:
     assert mapped(sources, table).tables["patients"].rows() == [("a", "early", "late")]
 
 
+def test_rows_that_no_column_asks_for_are_named_whatever_the_order() -> None:
+    # sorted by date, the third row comes first; it is the one that no column asks for
+    sources = {
+        "P": {"id": ["a", "b", "c"], "arm": ["x", "x", "y"], "d": ["3", "2", "1"], "TESTCD": ["A", "B", "C"]}
+    }
+    columns = {"patient_id": "id", "site": {"value": "arm", "where": "arm = 'x'"}}
+    made = mapped(sources, ids(columns=columns, group_by=["patient_id"], order_by=["d"]))
+    assert ("P", None, "rows not mapped", 1, "TESTCD: C 1") in made.log.rows()
+
+
 def test_a_fallback_is_used_only_where_nothing_else_made_the_table() -> None:
     sources = {"P": {"id": ["a"]}, "Q": {"id": ["b", "c"]}}
     spare = ids(source="Q", fallback=True)

@@ -247,7 +247,9 @@ def _one_map(
         place = (
             pl.DataFrame(keys).with_row_index("_place").sort([key.name for key in keys], maintain_order=True)
         )
-        frame = frame[place["_place"]]
+        frame, taken_at = frame[place["_place"]], taken.arg_true()[place["_place"]]
+    else:
+        taken_at = taken.arg_true()
     mine = pl.Series([False]).new_from_index(0, frame.height)
     is_partial = False
     made: dict[str, pl.Series] = {}
@@ -279,7 +281,7 @@ def _one_map(
     _prefer_days(made, flags)
     table = pl.DataFrame([values.alias(name) for name, values in (made | flags).items()])
     if is_partial and part.group_by:  # a test in rows that no column asks for
-        taken = taken.scatter(taken.arg_true(), mine)
+        taken = taken.scatter(taken_at, mine)
     if part.needs_one_of:
         asked = [name for name in part.needs_one_of if name in table.columns]
         is_timed = (

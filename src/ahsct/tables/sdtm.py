@@ -51,7 +51,8 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
 
 
 def _upper(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.rename({name: name.upper() for name in frame.columns})
+    renamed = frame.rename({name: name.upper() for name in frame.columns})
+    return renamed.cast({pl.Null: pl.String})  # a column without any value has no type to join by
 
 
 def _with_qualifiers(
