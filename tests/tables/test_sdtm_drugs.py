@@ -35,6 +35,20 @@ def test_exposure_is_a_dmt_only_by_name(read_sdtm: Read) -> None:
     assert "taken as supportive, 2 times (FILGRASTIM 1, PLACEBO 1)" in said
 
 
+def test_what_only_sounds_like_a_dmt_is_none(read_sdtm: Read) -> None:
+    names = [
+        "QUETIAPINE FUMARATE",
+        "DIMETHYL FUMARATE",
+        "Interferon gamma-1b",
+        "PEGINTERFERON BETA-1A",
+        "INTERFERON BETA-1B",
+    ]
+    cm = {"USUBJID": ["1"] * 5, "CMTRT": names, "CMSTDTC": ["2009-01-01"] * 5}
+    study, said = read_sdtm(**BASE, cm=cm)
+    assert [kind for _, kind in kinds(study).items()] == ["supportive", "dmt", "supportive", "dmt", "dmt"]
+    assert "CM: neither disease-modifying nor conditioning by name, taken as supportive, 2 times" in said
+
+
 def test_a_dose_of_zero_was_not_given(read_sdtm: Read) -> None:
     drugs = ex(("OCRELIZUMAB", "2010-03-01"), ("OCRELIZUMAB", "2010-09-01"), ("PLACEBO", "2010-09-01"))
     study, said = read_sdtm(**BASE, ex=drugs | {"EXDOSE": [300.0, 0.0, 0.0]})

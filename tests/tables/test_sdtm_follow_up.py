@@ -51,6 +51,11 @@ def test_a_death_told_by_its_details_or_a_fatal_event_alone_is_a_death(read_sdtm
     assert "SS.vital_status: differs from the value of another table, left out, 2 times" in said
 
 
+def test_a_date_of_death_alone_is_a_death(read_sdtm: Read) -> None:
+    study, _ = read_sdtm(dm=DM | {"DTHDTC": ["2010-02-01", None]}, qs=VISITS)
+    assert people(study)[0] == ("1", "dead", 31, 31)
+
+
 def test_planned_days_and_examinations_not_done_are_no_contact(read_sdtm: Read) -> None:
     qs = edss(("1", "2010-01-01"), ("1", "2015-01-01"), ("2", "2010-01-01"))
     qs |= {"VISITDY": [1, 1826, 1], "QSSTAT": [None, "NOT DONE", None]}

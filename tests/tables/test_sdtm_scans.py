@@ -78,6 +78,16 @@ def test_examinations_without_a_time_take_that_of_their_visit(read_sdtm: Read) -
     assert study.table("follow_up", ["last_contact_day"])["last_contact_day"].to_list() == [94]
 
 
+def test_a_partial_date_takes_that_of_its_visit_where_they_agree(read_sdtm: Read) -> None:
+    qs = {name: values * 3 for name, values in BASE["qs"].items()} | {
+        "QSDTC": ["2010-01-01", "2010-04", "2010-06"], "VISITNUM": [1, 2, 3], "QSSTRESN": [3.0, 3.5, 4.0],
+    }  # fmt: skip
+    sv = {"USUBJID": ["1"] * 3, "VISITNUM": [1, 2, 3], "SVSTDTC": ["2010-01-01", "2010-04-05", "2010-07-01"]}
+    study, said = read_sdtm(dm=BASE["dm"], qs=qs, sv=sv)
+    assert study.table("visits", ["visit_day", "edss"]).rows() == [(0, 3.0), (94, 3.5)]
+    assert "QS: rows dropped without visit_date or visit_day, 1 times (for visits)" in said
+
+
 def test_the_agent_tells_of_contrast(read_sdtm: Read) -> None:
     rows = nv(("GDLES", 0.0), ("GDLES", 1.0), ("NEWT2", 1.0), ("NEWT2", 2.0), NVLNKID=["s1", "s2", "s3", "s4"]) | {
         "NVDTC": ["2010-01-01", "2010-06-01", "2010-09-01", "2010-12-01"],

@@ -9,8 +9,10 @@ import polars as pl
 
 from ahsct.tables.sdtm_seen import took_place
 
+# not every word with "steroid": non-steroidal drugs are none
 _STEROID = (
-    "prednis|methylpred|medrol|dexamethason|betamethason|cortison|corticotro|acth|corticosteroid|steroid"
+    r"prednis|medrol|dexamethason|betamethason|cortison|corticotro|\bacth\b|corticosteroid|glucocortico|"
+    r"(^|iv |oral |pulse )steroids?\b"
 )
 _CONTRAST = r"gado|\bgd\b|contrast|dotarem|clariscan|magnevist|omniscan|prohance|multihance|eovist|primovist"
 _HOSPITAL = "hospital|inpatient|in-patient"
@@ -18,19 +20,27 @@ _HOSPITAL = "hospital|inpatient|in-patient"
 
 @dataclass(frozen=True, kw_only=True)
 class _Tie:
-    """Rows of `domain` that are related to rows of `other` whose texts hold `words` are marked in `mark`."""
+    """Rows of `domain` that are related to rows of `other` whose texts hold `words`, and not `but`, are marked in `mark`."""
 
     domain: str
     other: str
     texts: tuple[str, ...]
     words: str
     mark: str
+    but: str = "^$"
 
 
 _TIES = (
     _Tie(domain="CE", other="CM", texts=("CMDECOD", "CMTRT", "CMCLAS"), words=_STEROID, mark="RELSTER"),
     _Tie(domain="CE", other="EX", texts=("EXTRT",), words=_STEROID, mark="RELSTER"),
-    _Tie(domain="CE", other="HO", texts=("HODECOD", "HOTERM"), words=_HOSPITAL, mark="RELHOSP"),
+    _Tie(
+        domain="CE",
+        other="HO",
+        texts=("HODECOD", "HOTERM"),
+        words=_HOSPITAL,
+        mark="RELHOSP",
+        but="out-?patient",
+    ),
     _Tie(domain="NV", other="AG", texts=("AGDECOD", "AGTRT", "AGCAT"), words=_CONTRAST, mark="RELGD"),
     _Tie(domain="MO", other="AG", texts=("AGDECOD", "AGTRT", "AGCAT"), words=_CONTRAST, mark="RELGD"),
 )
@@ -56,6 +66,7 @@ def with_relations(domains: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
             continue
         is_meant = pl.any_horizontal(
             pl.col(name).cast(pl.String).str.to_lowercase().str.contains(tie.words).fill_null(False)
+            & ~pl.col(name).cast(pl.String).str.to_lowercase().str.contains(tie.but).fill_null(False)
             for name in texts
         )
         marked = other.with_columns(took_place(other).alias("_given")).filter(is_meant)

@@ -13,10 +13,10 @@ _SCANS = ("NV", "MO")
 
 
 def with_visit_times(domains: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return examinations that bear neither date nor study day with those of their visit in SV.
+    """Return examinations that bear neither a whole date nor a study day with those of their visit in SV.
 
-    A visit is found by USUBJID and VISITNUM, took place, and starts on one day only; the column SVTIME says "Y" where
-    its time was taken.
+    A visit is found by USUBJID and VISITNUM, took place, starts on one day only, and agrees with what an examination's
+    partial date says; the column SVTIME says "Y" where its time was taken.
     """
     made = dict(domains)
     visits = made.get("SV")
@@ -38,13 +38,19 @@ def with_visit_times(domains: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFr
         if frame is None or not {"USUBJID", "VISITNUM"} <= set(frame.columns):
             continue
         own = [column for column in (f"{name}DTC", f"{name}DY") if column in frame.columns]
-        is_timed = pl.any_horizontal(pl.col(own).is_not_null()) if own else pl.lit(False)
-        if frame.select(is_timed.all()).item() and own:
+        date, day = (pl.col(c) if c in own else pl.lit(None) for c in (f"{name}DTC", f"{name}DY"))
+        said = date.cast(pl.String).str.strip_chars().replace("", None)
+        is_whole = said.str.contains(r"^\d{4}-\d{2}-\d{2}").fill_null(False)
+        is_timed = is_whole | day.cast(pl.Float64, strict=False).is_not_null()
+        if own and frame.select(is_timed.all()).item():
             continue
         frame = frame.with_columns(number).join(
             known, on=["USUBJID", "_visit"], how="left", maintain_order="left"
         )
-        found = ~is_timed & pl.any_horizontal(pl.col([f"_{time}" for time in times]).is_not_null())
+        # a date known in part must agree with that of the visit
+        agrees = said.is_null() | (pl.col("_SVSTDTC").str.starts_with(said) if "SVSTDTC" in times else False)
+        is_found = pl.any_horizontal(pl.col([f"_{time}" for time in times]).is_not_null())
+        found = ~is_timed & is_found & agrees.fill_null(False)
         taken = [
             pl.when(found).then(f"_SVST{ending}").otherwise(pl.col(f"{name}{ending}").cast(pl.String) if f"{name}{ending}" in own else None)
             .alias(f"{name}{ending}")
@@ -65,7 +71,14 @@ def with_one_place(domains: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
         frame, place = made.get(name), f"{name}LOC"
         if frame is None or not {"USUBJID", place} <= set(frame.columns):
             continue
-        scan = ["USUBJID", *(c for c in (f"{name}DTC", f"{name}DY") if c in frame.columns)]
+        scan = [
+            "USUBJID",
+            *(
+                pl.col(c).cast(pl.String).str.slice(0, 10)
+                for c in (f"{name}DTC", f"{name}DY")
+                if c in frame.columns
+            ),
+        ]
         text = pl.col(place).cast(pl.String).str.strip_chars().replace("", None)
         alone = pl.when(text.drop_nulls().n_unique().over(scan) == 1).then(
             text.drop_nulls().first().over(scan)
