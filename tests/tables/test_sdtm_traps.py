@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -268,3 +269,18 @@ def test_an_age_is_in_years_or_named(tmp_path: Path) -> None:
     ]
     assert "found 'none'" in said
     assert "found '12 in an unknown unit: FORTNIGHTS'" in said
+
+
+def test_columns_of_any_type_are_read_as_the_standard_has_them(tmp_path: Path) -> None:
+    # Parquet: a flag as true and false, dates as dates, a blank for nothing, a column without any value
+    pl.DataFrame(
+        {"USUBJID": [1, 2], "SEX": ["F", "M"], "RFSTDTC": [date(2004, 1, 1), date(2004, 2, 1)], "ARM": ["A", " "], "DTHDTC": ["", None], "ARMNRS": [None, None]},
+        schema_overrides={"ARMNRS": pl.Null},
+    ).write_parquet(tmp_path / "dm.parquet")  # fmt: skip
+    pl.DataFrame(
+        {"USUBJID": ["1", "2"], "CETERM": ["MS RELAPSE"] * 2, "CESTDTC": ["2004-06-01"] * 2, "CECONTRT": [True, False], "CEOCCUR": [True, True]}
+    ).write_parquet(tmp_path / "ce.parquet")  # fmt: skip
+    study = read_study(tmp_path, kind="sdtm")
+    assert study.table("relapses", ["patient_id", "onset_day", "steroid_treated"]).rows() == [("1", 152, True), ("2", 121, False)]  # fmt: skip
+    people = study.table("follow_up", ["patient_id", "vital_status"])
+    assert people.rows() == [("1", "alive"), ("2", "alive")]  # a blank date of death is none

@@ -13,6 +13,16 @@ from ahsct.tables.sdtm_subjects import with_subject_dates
 from ahsct.tables.sdtm_visits import with_one_place, with_visit_times
 
 LAST_SEEN = "LASTSEEN"
+_NUMBERS = (
+    "SEQ",
+    "DY",
+    "STRESN",
+    "DOSE",
+    "NRLO",
+    "NRHI",
+    "NUM",
+    "AGE",
+)  # the numeric variables of the standard
 _MEETING = (("QS", "RS", "FT"), ("NV", "MO"))  # domains whose rows meet in one visit, or one scan
 
 
@@ -52,8 +62,23 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
 
 
 def _upper(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a domain with names in capitals, what the standard has as text as text, and nothing where it is blank."""
     renamed = frame.rename({name: name.upper() for name in frame.columns})
-    return renamed.cast({pl.Null: pl.String})  # a column without any value has no type to join by
+    # a column without any value, or of flags, may come in any type
+    texts = [
+        name for name, dtype in renamed.schema.items() if dtype != pl.String and not _is_number(name, dtype)
+    ]
+    renamed = renamed.with_columns(pl.col(texts).cast(pl.String))
+    made = []
+    for text in renamed.select(pl.col(pl.String)):
+        is_suspect = text < "!"  # begins with a blank, or is empty
+        if is_suspect.any():
+            made.append(text.set(is_suspect.fill_null(False) & (text.str.strip_chars() == ""), None))
+    return renamed.with_columns(made)
+
+
+def _is_number(name: str, dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() and name.endswith(_NUMBERS)
 
 
 def _whole_domains(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -87,8 +112,9 @@ def _with_qualifiers(
     for idvar in supp["IDVAR"].unique().sort().to_list():
         rows = supp.filter(pl.col("IDVAR") == idvar)
         keys = ["USUBJID"] if not idvar else ["USUBJID", "_id"]
-        if idvar and idvar not in parent.columns:
-            raise SourceError(f"{name} refers to {idvar}, which its parent lacks.")
+        for variable in ("USUBJID", *([idvar] if idvar else [])):
+            if variable not in parent.columns:
+                raise SourceError(f"{name} refers to {variable}, which its parent lacks.")
         rows = rows.with_columns(_as_key(pl.col("IDVARVAL")).alias("_id"))
         repeated = rows.filter(pl.struct(*keys, "QNAM").is_duplicated())
         if repeated.height:

@@ -85,7 +85,7 @@ def _deaths(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return the first date and study day of death of each subject who has one in DM or DS."""
     people = domains["DM"]
     parts = [(people, "DTHDTC", "DTHDY")]
-    if "DSDECOD" in domains.get("DS", pl.DataFrame()).columns:
+    if {"USUBJID", "DSDECOD"} <= set(domains.get("DS", pl.DataFrame()).columns):
         is_death = pl.col("DSDECOD").str.to_uppercase() == "DEATH"
         parts.append((domains["DS"].filter(is_death), "DSSTDTC", "DSSTDY"))
     return (

@@ -45,7 +45,8 @@ def _joined(domains: dict[str, pl.DataFrame], name: str, facts: pl.DataFrame) ->
 
 def _with_days_to_infusion(domains: dict[str, pl.DataFrame], name: str) -> dict[str, pl.DataFrame]:
     frame, procedures = domains.get(name), domains.get("PR", pl.DataFrame())
-    if frame is None or not {"USUBJID", "PRTRT", "PRCAT"} <= set(procedures.columns):
+    has_subjects = frame is not None and "USUBJID" in frame.columns
+    if frame is None or not has_subjects or not {"USUBJID", "PRTRT", "PRCAT"} <= set(procedures.columns):
         return domains
     is_infusion = pl.col("PRCAT").str.to_uppercase().str.contains("TRANSPLANT") & pl.col(
         "PRTRT"
