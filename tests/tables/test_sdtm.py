@@ -156,3 +156,27 @@ def test_a_qualifier_that_cannot_be_placed_is_refused() -> None:
         prepare_sdtm(tables | {"suppdm": pl.concat([tables["suppdm"]] * 2)})
     with pytest.raises(SourceError, match="SUPPDM lacks QVAL"):
         prepare_sdtm(tables | {"suppdm": tables["suppdm"].drop("QVAL")})
+
+
+def test_the_order_of_rows_and_rows_that_did_not_happen_change_nothing(
+    study: Study, outcomes: Outcomes, tmp_path: Path
+) -> None:
+    domains = sdtm_shape(study, generation="RS")
+    for name in ("RS", "NV", "PR", "CE", "EX", "CM", "SS"):
+        if name not in domains:
+            continue
+        # the same rows once more, years later and not done
+        later = [
+            pl.lit("2031-01-01").alias(column) for column in domains[name].columns if column.endswith("DTC")
+        ]
+        sequence = (pl.col(f"{name}SEQ") + 10_000).alias(f"{name}SEQ")
+        ghosts = domains[name].with_columns(*later, sequence, pl.lit("NOT DONE").alias(f"{name}STAT"))
+        domains[name] = pl.concat([domains[name], ghosts], how="diagonal_relaxed")
+    for name, frame in domains.items():
+        frame.sample(fraction=1.0, shuffle=True, seed=7).write_csv(tmp_path / f"{name}.csv")
+    read = read_study(tmp_path, kind="sdtm")
+    assert find_problems(read).filter(pl.col("severity") == "error").is_empty()
+    back = derive_outcomes(check(read), load_definition("atkins2016"))
+    columns = ["patient_id", "arm", "endpoint", "component", "time_day", "is_event", "left_day", "right_day"]
+    before, after = (made.time_to_event.select(columns).sort(columns) for made in (outcomes, back))
+    assert after.equals(before)
