@@ -99,8 +99,10 @@ def test_screen_failures_are_left_out_everywhere_and_counted(read_sdtm: Read) ->
 def test_who_was_never_assigned_is_still_a_patient(read_sdtm: Read) -> None:
     # enrolled, but not assigned to an arm: still a patient
     dm = DM | {"ARM": ["A", "Not Assigned"], "ARMCD": ["A", "NOTASSGN"]}
-    study, _ = read_sdtm(dm=dm, qs=VISITS)
+    ds = {"USUBJID": ["2"], "DSDECOD": ["SCREEN FAILURE"], "DSTERM": ["x"], "DSCAT": ["DISPOSITION EVENT"], "DSSTDTC": ["2009-12-01"]}  # fmt: skip
+    study, said = read_sdtm(dm=dm, qs=VISITS, ds=ds)
     assert study.table("patients", ["patient_id"]).height == 2
+    assert "DS: screen failure by disposition; kept" in said
 
 
 def test_a_day_only_source_counts_the_last_contact_in_days(read_sdtm: Read) -> None:
