@@ -7,7 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
+
+from ahsct import find_problems, read_study
+from ahsct.tables import Study
 
 THREE = Path(__file__).parent / "three"
 
@@ -33,6 +37,24 @@ def spoil(three: Path) -> Callable[[str, str, str], Path]:
         return three
 
     return change
+
+
+@pytest.fixture
+def read_sdtm(tmp_path: Path) -> Callable[..., tuple[Study, str]]:
+    """Read domains, given as columns, as CSV: the study and all that was said; refused where an error is found."""
+
+    def read(*, refused: str | None = None, **domains: dict[str, list[object]]) -> tuple[Study, str]:
+        for name, columns in domains.items():
+            pl.DataFrame(columns).write_csv(tmp_path / f"{name}.csv")
+        study = read_study(tmp_path, kind="sdtm")
+        errors = find_problems(study).filter(pl.col("severity") == "error")["message"].to_list()
+        if refused is None:
+            assert errors == []
+        else:
+            assert any(refused in message for message in errors), errors
+        return study, " ".join(study.problems["message"])
+
+    return read
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import polars as pl
 from ahsct.errors import StudyError
 from ahsct.tables.problems import broken_rows, in_order, join_problems
 from ahsct.tables.rules_columns import column_problems
-from ahsct.tables.rules_days import day_rules
+from ahsct.tables.rules_days import completed_rules, day_rules
 from ahsct.tables.rules_keys import key_problems
 from ahsct.tables.rules_patients import patient_problems
 from ahsct.tables.rules_rows import row_rules
@@ -50,7 +50,8 @@ def _look(study: Study) -> pl.DataFrame:
     found = [study.problems, column_problems(study), patient_problems(seen)]
     for table, view in seen.items():
         found.append(value_problems(table, view, study.tables[table].columns))
-        found.append(broken_rows(table, view, [*row_rules(table), *day_rules(table)]))
+        completed = completed_rules(table, study.tables[table].columns)
+        found.append(broken_rows(table, view, [*row_rules(table), *day_rules(table), *completed]))
         found.append(key_problems(table, view))
     return in_order(_without_echoes(join_problems(found)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from ahsct.errors import SourceError, did_you_mean
-from ahsct.tables.mapping import TableMap
+from ahsct.tables.mapping import Mapping, TableMap
 
 _MANY_ROWS = 10_000
 # the different rows of some columns of one frame, and which of them each row is; None where they are many
@@ -117,8 +117,18 @@ def columns_used(part: TableMap, frame: pl.DataFrame) -> set[str]:
 
 def expressions(part: TableMap) -> list[str]:
     """Return every expression of a map."""
-    texts = [part.where] if part.where else []
+    texts = [part.where, *part.order_by]
     for name in part.columns:
         column = part.column(name)
-        texts += [column.value, *([column.where] if column.where else [])]
-    return texts
+        texts += [column.value, column.where, column.unit, *column.not_before, *column.not_after]
+    return [text for text in texts if text]
+
+
+def expressions_aside(mapping: Mapping) -> list[tuple[str, str]]:
+    """Return the expressions that make no column of ours, with the source table of each."""
+    drop = [(rule.source.casefold(), rule.where) for rule in mapping.drop]
+    derive = [(new.source.casefold(), new.value) for new in mapping.derive]
+    tell = [
+        (said.source.casefold(), text) for said in mapping.tell for text in (said.where, said.listed) if text
+    ]
+    return drop + derive + tell

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from ahsct.tables.mapping import ColumnMap
+from ahsct.tables.partial_dates import complete_dates
+from ahsct.tables.units import in_our_unit
 
 LOG = {
     "source": pl.String(),
@@ -13,11 +15,9 @@ LOG = {
     "n": pl.Int64(),
     "detail": pl.String(),
 }
-_PARTIAL = {
-    "first": ("-01-01", "-01"),
-    "middle": ("-07-01", "-15"),
-    "last": ("-12-31", None),  # the last day of the month is computed
-}
+Bounds = tuple[
+    list[pl.Series], list[pl.Series]
+]  # dates that a completed one may not lie before, and not after
 
 
 class Log:
@@ -33,7 +33,7 @@ class Log:
 
 
 def converted(
-    values: pl.Series, column: ColumnMap, source: str, name: str, log: Log
+    values: pl.Series, column: ColumnMap, bounds: Bounds, source: str, name: str, log: Log
 ) -> tuple[pl.Series, pl.Series | None]:
     """Return values in our codes and units, and a flag where dates were completed."""
     if values.null_count() == len(values):
@@ -51,7 +51,7 @@ def converted(
     if column.codes:
         return _decoded(text, column, source, name, log), None
     if column.date is not None:
-        return _dated(text, column, source, name, log)
+        return _dated(text, column, bounds, source, name, log)
     if column.day == "sdtm":
         return _with_unread(_our_day(values.cast(pl.Float64, strict=False), source, name, log), text), None
     if column.times != 1.0:
@@ -97,30 +97,34 @@ def _decoded(text: pl.Series, column: ColumnMap, source: str, name: str, log: Lo
 
 
 def _dated(
-    text: pl.Series, column: ColumnMap, source: str, name: str, log: Log
+    text: pl.Series, column: ColumnMap, bounds: Bounds, source: str, name: str, log: Log
 ) -> tuple[pl.Series, pl.Series | None]:
     """Return ISO dates as text; what is no date stays as it is, for the check to name."""
     if column.date != "iso":
         parsed = text.str.to_date(column.date or "", strict=False).dt.strftime("%Y-%m-%d")
         return pl.select(pl.coalesce(parsed, text)).to_series(), None
-    day = text.str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ][\d:.,+Z-]*)?$", 1)
-    is_year, is_month = text.str.contains(r"^\d{4}$"), text.str.contains(r"^\d{4}-\d{2}$")
-    is_partial = (is_year | is_month).fill_null(False)
+    made = complete_dates(text, column.partial, not_before=bounds[0], not_after=bounds[1])
     if column.partial == "missing":
-        log.add(source, name, "partial date, left missing", int(is_partial.sum()))
-        kept = pl.select(pl.coalesce(day, pl.when(~is_partial).then(text))).to_series()
-        return kept, None
-    after_year, after_month = _PARTIAL[column.partial]
-    month_day = (
-        text + after_month
-        if after_month is not None
-        else (text + "-01").str.to_date("%Y-%m-%d", strict=False).dt.month_end().dt.strftime("%Y-%m-%d")
-    )
-    completed = pl.select(
-        pl.coalesce(
-            day, pl.when(is_year).then(text + after_year).when(is_month).then(month_day).otherwise(text)
-        )
-    ).to_series()
-    flag = pl.select(pl.when(is_year).then(pl.lit("M")).when(is_month).then(pl.lit("D"))).to_series()
-    log.add(source, name, f"partial date, completed to the {column.partial} day", int(is_partial.sum()))
-    return completed, flag if is_partial.any() else None
+        log.add(source, name, "partial date, left missing", made.n_partial)
+    else:
+        log.add(source, name, f"partial date, completed to the {column.partial} day", made.n_partial)
+        log.add(source, name, "completed date, moved to stay in order with other dates", made.n_moved)
+    return made.dates, made.flags
+
+
+def with_units(
+    values: pl.Series, unit: pl.Series, column: ColumnMap, source: str, name: str, log: Log
+) -> pl.Series:
+    """Return numbers in our unit; the log says from which, and which is not known."""
+    values, met = in_our_unit(values, unit, column.units)
+    factors = {known.casefold(): factor for known, factor in column.units.items()}
+    ours = next((known for known, factor in column.units.items() if factor == 1.0), "ours")
+    for text, n in met.items():
+        factor = factors.get(text.casefold())
+        if not text:
+            log.add(source, name, f"no unit given, taken as {ours}", n)
+        elif factor is None:
+            log.add(source, name, "unknown unit, kept for the check to refuse", n, text)
+        else:
+            log.add(source, name, f"converted into {ours}", n, f"{text}, times {factor:g}")
+    return values

@@ -10,6 +10,7 @@ from ahsct.definitions.load import build_strictly
 from ahsct.definitions.rules import strictly
 from ahsct.definitions.shipped import shipped_ids, toml_data, toml_text
 from ahsct.errors import DefinitionError, did_you_mean
+from ahsct.tables.partial_dates import Partial
 from ahsct.vocabulary import INPUT_TABLES, columns
 
 _SHIPPED = {"package": "ahsct.tables", "folder": "mappings", "what": "mapping"}
@@ -25,7 +26,11 @@ class ColumnMap:
     unless `other = "missing"`. `missing`: values that mean "not known". `times`: factor into our unit. `day`:
     "sdtm" turns study days without a day 0 into ours. `date`: a strptime format, "iso" for ISO 8601; `partial`:
     what becomes of "2003" or "2003-05": left missing, or completed (and flagged in `<column>_imputed`: M = month
-    and day, D = day). In a grouped table: `where` keeps only some rows for this column, `pick` chooses among them.
+    and day, D = day), but not where the row gives the day twin; a completed date keeps, inside its period, to
+    `not_before` and `not_after` (expressions that give dates). `imputed`: the flag of a column that is always made
+    from something less precise. `unit`: an expression that gives the unit of a number, `units`: the factors into ours;
+    a number with another unit is kept as text, and the check refuses it. In a grouped table: `where` keeps only
+    some rows for this column, `pick` chooses among them.
     """
 
     value: str
@@ -35,7 +40,12 @@ class ColumnMap:
     times: float = 1.0
     day: Literal["as_is", "sdtm"] = "as_is"
     date: str | None = None
-    partial: Literal["missing", "first", "middle", "last"] = "missing"
+    partial: Partial = "missing"
+    not_before: tuple[str, ...] = ()
+    not_after: tuple[str, ...] = ()
+    imputed: Literal["D", "M"] | None = None
+    unit: str | None = None
+    units: dict[str, float] = field(default_factory=dict)
     where: str | None = None
     pick: Pick = "first"
 
@@ -49,7 +59,9 @@ class TableMap:
     each combination, the other columns picked from its rows. Several maps of one table are put below each
     other, or, with `merge_on`, beside each other: values that are there already stay (others are counted).
     `needs_one_of`: columns of which one must be known, such as a visit's date and day; other rows are dropped
-    and counted, because a value without a time is none of a course.
+    and counted, because a value without a time is none of a course. `order_by`: expressions by which the source's
+    rows are sorted first, so that "first" and "last" mean something. `fallback`: used only where no earlier map made
+    the table, because its rows say the same again; else they are counted.
     """
 
     table: str
@@ -59,6 +71,8 @@ class TableMap:
     group_by: tuple[str, ...] = ()
     merge_on: tuple[str, ...] = ()
     needs_one_of: tuple[str, ...] = ()
+    order_by: tuple[str, ...] = ()
+    fallback: bool = False
 
     def __post_init__(self) -> None:
         if self.table not in INPUT_TABLES:
@@ -81,11 +95,35 @@ class TableMap:
 
 @dataclass(frozen=True, kw_only=True)
 class DropRule:
-    """Rows of a source that are no observations; they are counted and the reason is kept."""
+    """Rows of a source that are no observations; they are counted and the reason is kept.
+
+    `everywhere` names a column, such as the patient's id: what stands there in these rows is dropped from every table
+    that has the column.
+    """
 
     source: str
     where: str
     why: str
+    everywhere: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriveRule:
+    """A further column of a source table, made once from its others and used by several expressions."""
+
+    source: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellRule:
+    """Rows that are read, but in a way that a reader must know; they are counted, and the values of `listed` named."""
+
+    source: str
+    where: str
+    why: str
+    listed: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +135,8 @@ class Mapping:
     `prepare`: "sdtm" first joins supplementary qualifiers (SUPP--) to their parents as columns and adds the table
     LASTSEEN (USUBJID, LSTDTC, LSTDY): the latest date and study day in any domain; "redcap" splits a flat export
     into one table per instrument of its data dictionary. `not_reported`: columns that
-    no mapping needs (keys, sequence numbers; "*" stands for any letters): they are left out of the log.
+    no mapping needs (keys, sequence numbers; "*" stands for any letters): they are left out of the log. `derive`
+    and then `tell` come after `drop`: further columns, and what must be said of rows that are read.
     """
 
     schema: Literal[1]
@@ -106,6 +145,8 @@ class Mapping:
     seen: Literal["source", "recalled"]
     tables: tuple[TableMap, ...]
     drop: tuple[DropRule, ...] = ()
+    derive: tuple[DeriveRule, ...] = ()
+    tell: tuple[TellRule, ...] = ()
     absent_columns: Literal["error", "missing"] = "error"
     prepare: Literal["none", "sdtm", "redcap"] = "none"
     not_reported: tuple[str, ...] = ()
@@ -116,7 +157,7 @@ class Mapping:
             raise DefinitionError("a mapping needs one or more tables.")
 
 
-strictly(ColumnMap, TableMap, DropRule, Mapping)
+strictly(ColumnMap, TableMap, DropRule, DeriveRule, TellRule, Mapping)
 
 
 def list_mappings() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -40,6 +40,28 @@ _IN_WORDS = {
 def day_rules(table: str) -> list[Rule]:
     """Return the rules on the order of days for one table."""
     return [*_order(table), *_around_life(table)]
+
+
+def completed_rules(table: str, present: Iterable[str]) -> list[Rule]:
+    """Return rules on dates that a mapping completed (`<column>_imputed`): day 0 may lie in what is not known.
+
+    `present` are the columns of the table.
+    """
+    rules = []
+    for stem in date_stems(table):
+        date, day, flag = pl.col(f"{stem}_date"), pl.col(f"{stem}_day"), f"{stem}_date_imputed"
+        if flag not in present or table in ("patients", "follow_up"):
+            continue
+        index = date - pl.duration(days=day)
+        is_same_year = index.dt.year() == date.dt.year()
+        is_same_month = is_same_year & (index.dt.month() == date.dt.month())
+        rules.append(Rule(
+            name="completed_across_day_0", column=f"{stem}_date", severity="warning",
+            when=((pl.col(flag) == "M") & is_same_year) | ((pl.col(flag) == "D") & is_same_month),
+            message=f"`{table}.{stem}_date` is {{value}}, completed from a month or a year that holds day 0: whether it lies "
+            "before or after is not known. Give the day, or compare the results with the first and the last day.",
+        ))  # fmt: skip
+    return rules
 
 
 def _order(table: str) -> list[Rule]:

@@ -7,9 +7,22 @@ from collections.abc import Mapping
 import polars as pl
 
 from ahsct.errors import SourceError
+from ahsct.tables.sdtm_relations import with_relations
+from ahsct.tables.sdtm_seen import last_seen, whole_date
+from ahsct.tables.sdtm_subjects import with_subject_dates
+from ahsct.tables.sdtm_visits import with_one_place, with_visit_times
 
 LAST_SEEN = "LASTSEEN"
-_NOT_SEEN = ("BRTHDTC",)  # dates that are no contact
+_NUMBERS = (
+    "SEQ",
+    "DY",
+    "STRESN",
+    "DOSE",
+    "NRLO",
+    "NRHI",
+    "NUM",
+    "AGE",
+)  # the numeric variables of the standard
 _MEETING = (("QS", "RS", "FT"), ("NV", "MO"))  # domains whose rows meet in one visit, or one scan
 
 
@@ -19,8 +32,10 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
     Parts of one domain (FACE of FA, QSKF of QS) are first put together, and so are their SUPP--.
     A qualifier is joined by USUBJID and, where IDVAR names one, by that variable. Its column is named
     after QNAM. Qualifiers without their record, or whose name the parent has already, stay behind in the
-    SUPP-- table. Where one of the domains that meet in a visit (or a scan) gives a date or a study day that
-    another lacks, it is completed from RFSTDTC, so that they meet.
+    SUPP-- table. Examinations without a time take that of their visit (`with_visit_times`). Where one of the domains
+    that meet in a visit (or a scan) gives a date or a study day that another lacks, it is completed from RFSTDTC, so
+    that they meet. Relations (RELREC, --LNKID) and dates of the subject become columns (`with_relations`,
+    `with_subject_dates`), and each row of a scan gets its place (`with_one_place`).
 
     Raises
     ------
@@ -37,16 +52,33 @@ def prepare_sdtm(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]
                 plain[name] = behind
         elif name.startswith("SUPP"):
             plain[name] = supp
+    plain = with_visit_times(plain)
     if "DM" in plain and {"USUBJID", "RFSTDTC"} <= set(plain["DM"].columns):
         for meeting in _MEETING:
             plain |= _same_time(plain, [name for name in meeting if name in plain])
     if "DM" in plain and "USUBJID" in plain["DM"].columns:
-        plain[LAST_SEEN] = _last_seen(plain)
-    return plain
+        plain[LAST_SEEN] = last_seen(plain)
+    return with_subject_dates(with_relations(with_one_place(plain)))
 
 
 def _upper(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.rename({name: name.upper() for name in frame.columns})
+    """Return a domain with names in capitals, what the standard has as text as text, and nothing where it is blank."""
+    renamed = frame.rename({name: name.upper() for name in frame.columns})
+    # a column without any value, or of flags, may come in any type
+    texts = [
+        name for name, dtype in renamed.schema.items() if dtype != pl.String and not _is_number(name, dtype)
+    ]
+    renamed = renamed.with_columns(pl.col(texts).cast(pl.String))
+    made = []
+    for text in renamed.select(pl.col(pl.String)):
+        is_suspect = text < "!"  # begins with a blank, or is empty
+        if is_suspect.any():
+            made.append(text.set(is_suspect.fill_null(False) & (text.str.strip_chars() == ""), None))
+    return renamed.with_columns(made)
+
+
+def _is_number(name: str, dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() and name.endswith(_NUMBERS)
 
 
 def _whole_domains(tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -80,8 +112,9 @@ def _with_qualifiers(
     for idvar in supp["IDVAR"].unique().sort().to_list():
         rows = supp.filter(pl.col("IDVAR") == idvar)
         keys = ["USUBJID"] if not idvar else ["USUBJID", "_id"]
-        if idvar and idvar not in parent.columns:
-            raise SourceError(f"{name} refers to {idvar}, which its parent lacks.")
+        for variable in ("USUBJID", *([idvar] if idvar else [])):
+            if variable not in parent.columns:
+                raise SourceError(f"{name} refers to {variable}, which its parent lacks.")
         rows = rows.with_columns(_as_key(pl.col("IDVARVAL")).alias("_id"))
         repeated = rows.filter(pl.struct(*keys, "QNAM").is_duplicated())
         if repeated.height:
@@ -101,7 +134,7 @@ def _with_qualifiers(
 
 def _same_time(domains: Mapping[str, pl.DataFrame], names: list[str]) -> dict[str, pl.DataFrame]:
     """Return domains whose dates and study days complete each other, where some have what others lack."""
-    start = domains["DM"].select("USUBJID", _whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
+    start = domains["DM"].select("USUBJID", whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
     known = {f"{name}{kind}": False for name in names for kind in ("DTC", "DY")}
     for name in names:
         for kind in ("DTC", "DY"):
@@ -121,7 +154,7 @@ def _same_time(domains: Mapping[str, pl.DataFrame], names: list[str]) -> dict[st
         ).join(start, on="USUBJID", how="left", maintain_order="left")
         if day in wanted:
             after = (
-                (_whole_date(date) - pl.col("_start")).dt.total_days()
+                (whole_date(date) - pl.col("_start")).dt.total_days()
                 if date in frame.columns
                 else pl.lit(None)
             )
@@ -144,46 +177,6 @@ def _some(frame: pl.DataFrame, column: str) -> bool:
     return column in frame.columns and frame[column].null_count() < frame.height
 
 
-def _whole_date(column: str) -> pl.Expr:
-    text = pl.col(column).cast(pl.String).str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
-    return text.str.to_date("%Y-%m-%d", strict=False)
-
-
 def _as_key(value: pl.Expr) -> pl.Expr:
     """Return a sequence number as text without decimals: 1, "1" and "1.0" are the same."""
     return value.str.strip_chars().str.strip_suffix(".0")
-
-
-def _last_seen(domains: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return each subject's latest whole date in any domain; the latest study day where there is no date to count from."""
-    dates, days = [], []
-    for frame in domains.values():
-        if "USUBJID" not in frame.columns:
-            continue
-        for column in frame.columns:
-            if column.endswith("DTC") and column not in _NOT_SEEN:
-                text = pl.col(column).cast(pl.String).str.extract(r"^(\d{4}-\d{2}-\d{2})", 1)
-                dates.append(frame.select("USUBJID", text.alias("LSTDTC")))
-            elif column.endswith("DY"):
-                days.append(
-                    frame.select("USUBJID", pl.col(column).cast(pl.Float64, strict=False).alias("LSTDY"))
-                )
-    subjects = domains["DM"].select("USUBJID").unique(maintain_order=True)
-    for parts, name in ((dates, "LSTDTC"), (days, "LSTDY")):
-        if parts:
-            latest = pl.concat(parts).group_by("USUBJID", maintain_order=True).agg(pl.col(name).max())
-            subjects = subjects.join(latest, on="USUBJID", how="left", maintain_order="left")
-    if not {"LSTDTC", "LSTDY"} <= set(subjects.columns) or "RFSTDTC" not in domains["DM"].columns:
-        return subjects
-    # the two may come from different rows: one date of the two, so that they cannot contradict each other
-    start = domains["DM"].select("USUBJID", _whole_date("RFSTDTC").alias("_start")).unique("USUBJID")
-    offset = pl.when(pl.col("LSTDY") > 0).then(pl.col("LSTDY") - 1).otherwise("LSTDY").cast(pl.Int64)
-    by_day = (pl.col("_start") + pl.duration(days=offset)).cast(pl.String)
-    return (
-        subjects.join(start, on="USUBJID", how="left", maintain_order="left")
-        .with_columns(
-            pl.max_horizontal("LSTDTC", by_day).alias("LSTDTC"),
-            pl.when(pl.col("_start").is_null()).then("LSTDY").alias("LSTDY"),
-        )
-        .drop("_start")
-    )

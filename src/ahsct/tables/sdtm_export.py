@@ -33,6 +33,10 @@ _NV = {
     "t2_volume_ml": "T2VOL",
     "t1_volume_ml": "T1VOL",
 }
+_SCAN_MORE = {
+    "gd_n_min": "GDMIN", "gd_n_max": "GDMAX", "new_t2_n_min": "NEWT2MIN", "new_t2_n_max": "NEWT2MAX",
+    "enlarging_t2_n_min": "ENLT2MIN", "enlarging_t2_n_max": "ENLT2MAX", "field_t": "FIELDT",
+}  # fmt: skip
 _LB = {
     "neutrophils": "NEUT", "platelets": "PLAT", "leukocytes": "WBC", "lymphocytes": "LYM", "haemoglobin": "HGB",
     "monocytes": "MONO", "eosinophils": "EOS", "cd4": "CD4", "cd8": "CD8", "cd19": "CD19", "cd3": "CD3", "cd34": "CD34",
@@ -149,6 +153,7 @@ class _Shaper:
             "time_zero_kind": "TZKIND", "prior_dmt_n": "PRIORDMT", "n_relapses_12m": "NREL12", "n_relapses_24m": "NREL24",
             "not_infused_reason": "NOINFRSN", "strata": "STRATA", "birth_year": "BRTHYR", "itt": "ITT", "safety": "SAFETY", "per_protocol": "PPROT",
         }  # fmt: skip
+        more["edss_at_index"] = "EDSSIDX"
         decided = [
             expression.alias(name)
             for ours, name in (
@@ -201,6 +206,7 @@ class _Shaper:
             self.put("FT", visits.filter(pl.col(column).is_not_null()).select(
                 "USUBJID", pl.lit(code).alias("FTTESTCD"), pl.lit(name).alias("FTTEST"), pl.lit(category).alias("FTCAT"),
                 pl.lit(part, pl.String).alias("FTSCAT"), *self.when("visit", "FT"), pl.col(column).cast(pl.Float64).alias("FTSTRESN"),
+                pl.lit("s" if column.endswith("_s") else None, pl.String).alias("FTSTRESU"),
             ))  # fmt: skip
 
     def relapses(self) -> None:
@@ -221,23 +227,40 @@ class _Shaper:
         scans = self.table("mri").with_row_index("_scan", offset=1)
         shared: list[pl.Expr | str] = [
             *self.when("scan", "NV"), pl.lit("MRI").alias("NVMETHOD"), pl.col("_scan").cast(pl.String).alias("NVLNKID"),
-            pl.col("region").str.to_uppercase().alias("NVLOC"), "with_gd", *(e.alias("reference") for e in self.when("reference_scan", "REF")), "reader",
+            pl.col("region").str.to_uppercase().alias("NVLOC"), *_SCAN_MORE, "with_gd", *(e.alias("reference") for e in self.when("reference_scan", "REF")), "reader",
         ]  # fmt: skip
-        more = {"with_gd": "WITHGD", "reference": "REFDY" if self.days_only else "REFDTC", "reader": "READER"}
+        more = {
+            "with_gd": "WITHGD",
+            "reference": "REFDY" if self.days_only else "REFDTC",
+            "reader": "READER",
+        } | _SCAN_MORE
         for column, code in {"with_gd": "SCAN", **_NV}.items():
             value = pl.lit(1.0) if column == "with_gd" else pl.col(column).cast(pl.Float64)
+            unit = pl.lit("mL" if column.endswith("_ml") else None, pl.String)
             rows = scans if column == "with_gd" else scans.filter(pl.col(column).is_not_null())
             self.put(
                 "NV",
-                rows.select("USUBJID", pl.lit(code).alias("NVTESTCD"), *shared, value.alias("NVSTRESN")),
+                rows.select(
+                    "USUBJID",
+                    pl.lit(code).alias("NVTESTCD"),
+                    *shared,
+                    value.alias("NVSTRESN"),
+                    unit.alias("NVSTRESU"),
+                ),
                 more,
             )
         volumes = self.table("brain_volume")
         rows = volumes.select(
             "USUBJID", pl.col("measure").alias("NVTESTCD"), *self.when("scan", "NV"), pl.lit("MRI VOLUME").alias("NVMETHOD"),
-            pl.col("value").alias("NVSTRESN"), *(e.alias("reference") for e in self.when("reference_scan", "REF")), "software",
+            pl.col("value").alias("NVSTRESN"), pl.col("measure").replace_strict({"PBVC": "%", "BPF": "1"}, default="mL").alias("NVSTRESU"),
+            *(e.alias("reference") for e in self.when("reference_scan", "REF")), "software", *(e.alias("rebaseline") for e in self.when("rebaseline", "REB")),
         )  # fmt: skip
-        self.put("NV", rows, {"reference": more["reference"], "software": "SOFTWARE"})
+        qualifiers = {
+            "reference": more["reference"],
+            "software": "SOFTWARE",
+            "rebaseline": "REBDY" if self.days_only else "REBDTC",
+        }
+        self.put("NV", rows, qualifiers)
 
     def procedures(self) -> None:
         """Mobilisation, collection, conditioning, infusion and transfusions as procedures."""
@@ -247,7 +270,7 @@ class _Shaper:
         more = {
             "mobilisation_regimen": "MOBREG", "cd34_collected_e6_kg": "CD34COL", "cd34_selected": "CD34SEL", "conditioning_regimen": "CONDREG",
             "intensity": "INTENS", "atg_product": "ATGPROD", "atg_dose_mg_kg": "ATGDOSE", "cd34_infused_e6_kg": "CD34INF",
-            "viability_pct": "VIABIL", "icu": "ICU", "graft_failure": "GRAFTFL",
+            "viability_pct": "VIABIL", "dmso_ml": "DMSO", "icu": "ICU", "graft_failure": "GRAFTFL",
         }  # fmt: skip
         for ours, name in steps.items():
             rows = grafts.filter(pl.col(f"{ours}_day").is_not_null()).select(
@@ -268,9 +291,13 @@ class _Shaper:
             rows = courses.filter(keep).select(
                 "USUBJID", pl.col("drug").alias(f"{domain}TRT"), pl.col("kind").str.to_uppercase().alias(f"{domain}CAT"),
                 *self.when("start", f"{domain}ST"), *self.when("end", f"{domain}EN"), pl.col("dose").alias(f"{domain}DOSE"),
-                pl.col("unit").alias(f"{domain}DOSU"), pl.col("route").str.to_uppercase().alias(f"{domain}ROUTE"), "drug_class", "reason_stopped",
+                pl.col("unit").alias(f"{domain}DOSU"), pl.col("route").str.to_uppercase().alias(f"{domain}ROUTE"), "drug_class", "reason_stopped", "washout_rule",
             )  # fmt: skip
-            self.put(domain, rows, {"drug_class": "DRUGCLAS", "reason_stopped": "RSNSTOP"})
+            self.put(
+                domain,
+                rows,
+                {"drug_class": "DRUGCLAS", "reason_stopped": "RSNSTOP", "washout_rule": "WASHOUT"},
+            )
 
     def laboratory(self) -> None:
         """LB."""
@@ -290,9 +317,10 @@ class _Shaper:
                 "USUBJID", pl.col("term").alias("AETERM"), pl.col("pt").alias("AEDECOD"), pl.col("soc").alias("AEBODSYS"), *self.when("start", "AEST"),
                 *self.when("end", "AEEN"), pl.col("severity").replace_strict(_SEVERITY, default=None, return_dtype=pl.String).alias("AESEV"),
                 pl.col("grade").cast(pl.String).alias("AETOXGR"), flag.alias("AESER"), pl.col("related_to").alias("AEREL"),
-                pl.col("outcome").alias("AEOUT"), "scale",
+                pl.col("outcome").alias("AEOUT"), pl.col("action").alias("AEACN"), "scale", "expected", "hospital_days",
+                *(e.alias("earliest") for e in self.when("earliest_start", "ERLST")),
             ),
-            {"scale": "AESCALE"},
+            {"scale": "AESCALE", "expected": "EXPECTED", "hospital_days": "HOSPDAYS", "earliest": "ERLSTDY" if self.days_only else "ERLSTDTC"},
         )  # fmt: skip
 
     def work(self) -> None:
@@ -313,9 +341,14 @@ class _Shaper:
             "USUBJID", pl.lit("LAST CONTACT").alias("DSDECOD"), pl.lit("OTHER EVENT").alias("DSCAT"), pl.col("vital_status").str.to_uppercase().alias("DSTERM"),
             *self.when("last_contact", "DSST"),
         ))  # fmt: skip
+        ended = people.filter(pl.col("end_of_study_reason").is_not_null())
+        self.put("DS", ended.select(
+            "USUBJID", pl.col("end_of_study_reason").alias("DSDECOD"), pl.lit("DISPOSITION EVENT").alias("DSCAT"),
+            pl.col("end_of_study_reason").alias("DSTERM"), *self.when("last_contact", "DSST"),
+        ))  # fmt: skip
         dead = people.filter(pl.col("vital_status") == "dead")
         self.put("DS", dead.select(
-            "USUBJID", pl.lit("DEATH").alias("DSDECOD"), pl.lit("DISPOSITION EVENT").alias("DSCAT"), pl.lit("DEATH").alias("DSTERM"), *self.when("death", "DSST"),
+            "USUBJID", pl.lit("DEATH").alias("DSDECOD"), pl.lit("OTHER EVENT").alias("DSCAT"), pl.lit("DEATH").alias("DSTERM"), *self.when("death", "DSST"),
         ))  # fmt: skip
         for column, code in (("death_cause", "PRCDTH"), ("cause_class", "CAUSECL")):
             self.put("DD", dead.filter(pl.col(column).is_not_null()).select(
