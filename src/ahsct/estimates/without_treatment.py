@@ -12,7 +12,7 @@ from ahsct.errors import RequestError
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Floats
 from ahsct.estimates.before_after import COLUMNS, watched_on_both_sides
-from ahsct.estimates.regression_to_the_mean import checked_counts, fit_given_selection
+from ahsct.estimates.regression_to_the_mean import checked_counts, not_fitted, rates_words
 from ahsct.estimates.rows import result, results_frame
 
 
@@ -49,7 +49,8 @@ def simulate_without_treatment(
         One row of schema RESULTS, statistic "rate_ratio", `term` "without treatment, simulated", `mark` assumed:
         `estimate` the mean ratio, `std_error` their standard deviation, limits that prediction interval (parameters
         taken as known), `mc_error` that of the estimate. The note gives the observed ratio and in how many simulated
-        studies it was as low. With fewer than three patients or no event before there is no estimate and a note.
+        studies it was as low. With fewer than three patients, no event before, or nobody above the fewest, there is no
+        estimate and a note.
 
     Raises
     ------
@@ -84,16 +85,19 @@ def simulate_without_treatment(
         "mark": "assumed",
         "method": f"gamma-Poisson given each patient's own count, {n_simulations} studies, seed {seed}",
     }
-    checked, years, window_counts, width = checked_counts(x, before, window, window_years)
-    if kept.height < 3 or not x.any():
-        why = "fewer than three patients" if kept.height < 3 else "no event before"
+    counts_before = checked_counts(x, before, window, window_years)
+    why = not_fitted(counts_before)
+    if why:
         return results_frame([result(**common, note=f"not simulated: {why}")])
-    m, phi = np.exp(fit_given_selection(checked, years, width, float(window_counts.min())))
+    at = counts_before.fit()
     events = np.zeros(n_simulations)
     for patient in range(kept.height):
         chance = random_stream(seed, stream="without treatment", patient=patient)
-        rate = chance.gamma(1 / phi + x[patient], 1 / (1 / (phi * m) + before[patient]), n_simulations)
-        events += chance.poisson(rate * after[patient])
+        if at.scale > 0:
+            shape, scale = at.mean / at.scale + x[patient], 1 / (1 / at.scale + before[patient])
+            events += chance.poisson(chance.gamma(shape, scale, n_simulations) * after[patient])
+        else:
+            events += chance.poisson(at.mean * after[patient], n_simulations)
     scale = before.sum() / x.sum() / after.sum()
     ratios: Floats = events * scale
     observed = float(y.sum()) * scale
@@ -110,8 +114,8 @@ def simulate_without_treatment(
                 upper=upper,
                 conf_level=conf_level,
                 mc_error=ratios.std(ddof=1) / n_simulations**0.5,
-                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; rate {m:.3g} a "
-                f"year in all such patients, dispersion between them {phi:.2g}; ageing is not in it",
+                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; {rates_words(at)}; "
+                "ageing is not in it",
             )
         ]
     )
