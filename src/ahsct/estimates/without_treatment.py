@@ -83,7 +83,7 @@ def simulate_without_treatment(
         "n_events": int(y.sum()),
         "person_years": float(before.sum() + after.sum()),
         "mark": "assumed",
-        "method": f"gamma-Poisson given each patient's own count, {n_simulations} studies, seed {seed}",
+        "method": f"gamma-Poisson given each patient's own count, {n_simulations} studies, seed {seed}; prediction interval",
     }
     counts_before = checked_counts(x, before, window, window_years)
     why = not_fitted(counts_before)
