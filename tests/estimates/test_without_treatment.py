@@ -29,7 +29,29 @@ def test_mean_is_the_closed_form() -> None:
     assert row["estimate"] == pytest.approx(closed, abs=4 * row["mc_error"])
     assert row["mc_error"] < 0.002
     assert row["lower"] < closed < row["upper"]
+    assert (
+        f"exact mean {closed:.3g}, and {closed:.3g} had each been watched as long after as before"
+        in row["note"]
+    )
     assert simulate_without_treatment(frame).schema == RESULTS
+
+
+def test_exact_mean_where_years_after_differ() -> None:
+    """Counts 1, 2, 1, 4 in 1, 1, 2, 2 years; whatever rates are fitted, the note's mean is that of the simulation."""
+    frame = pl.DataFrame(
+        {
+            "n_before": [1, 2, 1, 4],
+            "years_before": [1.0, 1.0, 2.0, 2.0],
+            "n_after": 0,
+            "years_after": [1.0, 1.0, 1.0, 9.0],
+        }
+    )
+    row = simulate_without_treatment(frame, n_simulations=20_000).row(0, named=True)
+    exact = float(row["note"].split("exact mean ")[1].split(",")[0])
+    assert row["estimate"] == pytest.approx(exact, abs=4 * row["mc_error"] + 0.005)
+    alone = regression_to_the_mean(frame["n_before"], frame["years_before"])["estimate"].item()
+    assert f"and {alone:.3g} had each" in row["note"]
+    assert abs(exact - alone) > 0.01
 
 
 def test_rates_alike_are_drawn_as_poisson() -> None:

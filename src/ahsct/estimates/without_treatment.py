@@ -32,7 +32,7 @@ def simulate_without_treatment(
     $1/\phi + x_i$ and rate $1/(\phi m) + E_i$, and events in the years after from Poisson at that rate. Each simulated
     study gives one ratio of pooled rates; chance and regression to the mean are both in their spread, ageing is not.
     Pooled rates weigh patients by time, so that the mean differs from `regression_to_the_mean` where the years after are
-    not in proportion to those before.
+    not in proportion to those before; the note gives the exact mean of both.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def simulate_without_treatment(
     pl.DataFrame
         One row of schema RESULTS, statistic "rate_ratio", `term` "without treatment, simulated", `mark` assumed:
         `estimate` the mean ratio, `std_error` their standard deviation, limits that prediction interval (parameters
-        taken as known), `mc_error` that of the estimate. The note gives the observed ratio and in how many simulated
-        studies it was as low. With fewer than three patients, no event before, or nobody above the fewest, there is no
+        taken as known), `mc_error` that of the estimate. The note gives the observed ratio, in how many simulated
+        studies it was as low, and the exact mean. With fewer than three patients, no event before, or nobody above the fewest, there is no
         estimate and a note.
 
     Raises
@@ -101,6 +101,7 @@ def simulate_without_treatment(
     scale = before.sum() / x.sum() / after.sum()
     ratios: Floats = events * scale
     observed = float(y.sum()) * scale
+    exact = float((after * (at.mean + at.scale * x) / (1 + at.scale * before)).sum()) * scale
     tail = (1 - conf_level) / 2
     lower, upper = np.quantile(ratios, [tail, 1 - tail])
     n_as_low = int((ratios <= observed * (1 + 1e-12)).sum())
@@ -114,8 +115,10 @@ def simulate_without_treatment(
                 upper=upper,
                 conf_level=conf_level,
                 mc_error=ratios.std(ddof=1) / n_simulations**0.5,
-                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; {rates_words(at)}; "
-                "ageing is not in it",
+                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; exact mean "
+                f"{exact:.3g}, and {counts_before.ratio(at):.3g} had each been watched as long after as before (regression "
+                f"to the mean alone: the rest is who was watched for longer); {rates_words(at)}; ageing and the natural "
+                "decline are not in it",
             )
         ]
     )
