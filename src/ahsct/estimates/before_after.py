@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._repeated_counts import CORRELATIONS, fit_gee, fit_poisson_normal
-from ahsct.estimates._risk_table import Floats
+from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.estimates.regression_to_the_mean import regression_to_the_mean
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
@@ -167,8 +167,8 @@ def _conditional(x: Floats, y: Floats, exposure_ratio: Floats, conf_level: float
         return float(brentq(function, low, high, xtol=1e-14, rtol=1e-14))
 
     centre = solve(lambda at: expected(at) - min(max(seen, 0.5), total - 0.5))
-    log_weight = np.log(np.maximum(_sum_of_binomials(totals, exposure_ratio * np.exp(centre)), 1e-320))
-    outcomes = np.arange(total + 1)
+    outcomes, weights = _sum_of_binomials(totals, exposure_ratio * np.exp(centre))
+    log_weight = np.log(weights)
 
     def probabilities(log_ratio: float) -> Floats:
         terms = log_weight + outcomes * (log_ratio - centre)
@@ -176,30 +176,43 @@ def _conditional(x: Floats, y: Floats, exposure_ratio: Floats, conf_level: float
         return np.asarray(terms / terms.sum())
 
     tail = (1 - conf_level) / 2
-    lower = 0.0 if seen == 0 else math.exp(solve(lambda at: probabilities(at)[seen:].sum() - tail))
-    upper = None if seen == total else math.exp(solve(lambda at: tail - probabilities(at)[: seen + 1].sum()))
+    at_least, at_most = outcomes >= seen, outcomes <= seen
+    lower = 0.0 if seen == 0 else math.exp(solve(lambda at: probabilities(at)[at_least].sum() - tail))
+    upper = None if seen == total else math.exp(solve(lambda at: tail - probabilities(at)[at_most].sum()))
     null = probabilities(0.0)
     return {
         "estimate": 0.0 if seen == 0 else None if seen == total else math.exp(centre),
         "lower": lower,
         "upper": upper,
         "conf_level": conf_level,
-        "p_value": min(float(null[null <= null[seen] * (1 + 1e-7)].sum()), 1.0),
+        "p_value": min(float(null[null <= null[outcomes == seen] * (1 + 1e-7)].sum()), 1.0),
         "method": name,
         "note": "no event before: the ratio has no upper limit" if seen == total else None,
     }
 
 
-def _sum_of_binomials(totals: Floats, odds: Floats) -> Floats:
-    """Return the probabilities of the sum of independent binomials with these odds."""
+def _sum_of_binomials(totals: Floats, odds: Floats) -> tuple[Counts, Floats]:
+    """Return the outcomes of the sum of independent binomials with these odds, and their probabilities.
+
+    Patients of equal odds make one binomial. Outcomes of probability below 1e-300 at either end are left out.
+    """
     from scipy.special import gammaln
 
-    found = np.ones(1)
-    for n, odd in zip(totals.astype(int), odds, strict=True):
+    first, found = 0, np.ones(1)
+    distinct, whose = np.unique(odds, return_inverse=True)
+    for n, odd in zip(np.bincount(whose, totals), distinct, strict=True):
         k = np.arange(n + 1)
         log_terms = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * np.log(odd) - n * np.log1p(odd)
-        found = np.convolve(found, np.exp(log_terms))
-    return found
+        least, part = _possible(np.exp(log_terms))
+        more, found = _possible(np.convolve(found, part))
+        first += least + more
+    return first + np.arange(found.size), found
+
+
+def _possible(probabilities: Floats) -> tuple[int, Floats]:
+    """Return the first outcome with a probability that counts, and those from there to the last."""
+    where = np.flatnonzero(probabilities > 1e-300)
+    return int(where[0]), probabilities[where[0] : where[-1] + 1]
 
 
 def _modelled(
