@@ -13,6 +13,7 @@ from ahsct.estimates._risk_table import Counts, Floats
 CORRELATIONS = ("independence", "exchangeable")
 _NODES = 25
 _MAX_STEPS = 200
+_MOST_LOG = 300.0  # of a mean on the way to the maximum: no estimate lies there
 
 
 class Gee(NamedTuple):
@@ -50,6 +51,8 @@ def fit_gee(y: Floats, matrix: Floats, offset: Floats, patient: Counts, *, corre
         return equations.moments(beta)[1] - alpha
 
     near, at_near = 0.0, excess(0.0)
+    if abs(at_near) < 1e-13:
+        return equations.answer(beta, 0.0)
     end = 1.0 if at_near > 0 else -1 / (int(equations.sizes.max()) - 1)
     for share in (*np.linspace(0.05, 0.95, 19), 0.98, 0.99, 0.999, 0.9999):
         far = end * float(share)
@@ -179,13 +182,19 @@ def fit_poisson_normal(y: Floats, matrix: Floats, offset: Floats, patient: Count
     found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500})
     at = np.asarray(found.x)
     for _ in range(20):
-        step = np.linalg.lstsq(curvature(at), loss(at)[1], rcond=None)[0]
+        information, slope = curvature(at), loss(at)[1]
+        if not (np.isfinite(information).all() and np.isfinite(slope).all()):
+            raise RequestError("The Poisson model with a patient's own level did not converge.")
+        step = np.linalg.lstsq(information, slope, rcond=None)[0]
         at = at - step
         if np.abs(step).max() < 1e-10:
             break
     else:
         raise RequestError("The Poisson model with a patient's own level did not converge.")
-    covariance = np.asarray(np.linalg.inv(curvature(at))[:-1, :-1], dtype=np.float64)
+    information = curvature(at)
+    if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 0:
+        raise RequestError("The Poisson model with a patient's own level has no maximum that could be found.")
+    covariance = np.asarray(np.linalg.inv(information)[:-1, :-1], dtype=np.float64)
     return PoissonNormal(at[:-1], float(np.exp(at[-1])), -loss(at)[0], covariance)
 
 
@@ -195,19 +204,21 @@ def _marginal(
     """Return the log likelihood and its gradient at (coefficients, log standard deviation)."""
     from scipy.special import gammaln
 
-    eta, sd = matrix @ parameters[:-1] + offset, float(np.exp(parameters[-1]))
+    eta = np.clip(matrix @ parameters[:-1] + offset, -_MOST_LOG, _MOST_LOG)
+    sd = float(np.exp(min(parameters[-1], 10.0)))
     total, level = np.bincount(codes, y), np.bincount(codes, np.exp(eta))
     mode = np.zeros(total.size)
     for _ in range(100):  # of sd u total - level exp(sd u) - u^2 / 2, which is concave
-        rise = level * np.exp(sd * mode)
+        rise = level * np.exp(np.minimum(sd * mode, _MOST_LOG))
         step = (sd * (total - rise) - mode) / (sd**2 * rise + 1)
         mode = mode + np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-13:
             break
-    width = 1 / np.sqrt(sd**2 * level * np.exp(sd * mode) + 1)
+    width = 1 / np.sqrt(sd**2 * level * np.exp(np.minimum(sd * mode, _MOST_LOG)) + 1)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     u = mode[:, None] + width[:, None] * nodes
-    rise = level[:, None] * np.exp(sd * u)
+    growth = np.exp(np.minimum(sd * u, _MOST_LOG))
+    rise = level[:, None] * growth
     log_terms = sd * u * total[:, None] - rise - u**2 / 2 + nodes**2 / 2 + np.log(weights)
     largest = log_terms.max(axis=1, keepdims=True)
     terms = np.exp(log_terms - largest)
@@ -215,6 +226,6 @@ def _marginal(
     integral = np.log(sums) + largest[:, 0] + np.log(width) - np.log(2 * np.pi) / 2
     likelihood = float((y * eta - gammaln(y + 1)).sum() + integral.sum())
     share = terms / sums[:, None]
-    expected = np.exp(eta) * (share * np.exp(sd * u)).sum(axis=1)[codes]
+    expected = np.exp(eta) * (share * growth).sum(axis=1)[codes]
     by_sd = float((share * u * (total[:, None] - rise)).sum()) * sd
     return likelihood, np.append(matrix.T @ (y - expected), by_sd)
