@@ -111,6 +111,29 @@ def test_grades_of_unknown_beside_known_are_counted() -> None:
     assert "1 with further events of unknown grade" in row["note"]
 
 
+@pytest.mark.parametrize("name", ["pbcseq", "bladder1", "epil"])
+def test_worst_grades_agree_with_r(name: str) -> None:
+    """Grades seen in one arm or term only have rows of zeros in the others; some grades are unknown."""
+    people, events, expected = (
+        pl.read_csv(REFERENCE / f"worst_grades{part}.csv", infer_schema_length=None).filter(set=name)
+        for part in ("_patients", "_events", "")
+    )
+    rows = worst_grades(events, people, scale="grade").with_columns(
+        pl.col("component").str.split(": ").list.last()
+    )
+    joined = expected.join(
+        rows.select("arm", "component", "n", "n_events", "estimate", "lower", "upper", grade="term"),
+        left_on=["arm", "term", "grade"],
+        right_on=["arm", "component", "grade"],
+        how="inner",
+    )
+    assert joined.height == expected.height > 0
+    for number in ("n", "n_events", "estimate", "lower", "upper"):
+        assert joined[f"{number}_right"].to_list() == pytest.approx(
+            joined[number].to_list(), rel=1e-10, abs=1e-14
+        )
+
+
 def test_degenerate_tables() -> None:
     for function in (adverse_event_rates, worst_grades):
         (nobody,) = function(SMALL.clear(), PEOPLE.clear()).iter_rows(named=True)

@@ -110,7 +110,8 @@ def test_one_patient_with_events() -> None:
         pl.DataFrame({"number": [3], "exposure_years": [2.0]})
     ).iter_rows(named=True)
     assert rate["estimate"] == pytest.approx(1.5)
-    assert dispersion["estimate"] == 0
+    assert (dispersion["estimate"], dispersion["upper"]) == (0, None)
+    assert dispersion["note"].endswith("no upper limit")
 
 
 def test_a_patient_alone_in_a_group_has_no_sandwich_error() -> None:

@@ -190,7 +190,9 @@ def negative_binomial_rates(
             )
         )
     lower_dispersion, upper_dispersion = _dispersion_limits(fit, y, matrix, offset, z)
-    note = None if fit.dispersion else "the counts vary no more than Poisson: dispersion at its bound 0"
+    notes = [] if fit.dispersion else ["the counts vary no more than Poisson: dispersion at its bound 0"]
+    if upper_dispersion is None:
+        notes.append("the counts refuse no dispersion, however large: no upper limit")
     rows.append(
         result(
             statistic="dispersion",
@@ -201,7 +203,7 @@ def negative_binomial_rates(
             upper=upper_dispersion,
             conf_level=conf_level,
             method="negative binomial, profile likelihood; standard error: observed information",
-            note=note,
+            note="; ".join(notes) or None,
             **common,
         )
     )
