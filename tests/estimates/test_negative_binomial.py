@@ -110,8 +110,15 @@ def test_one_patient_with_events() -> None:
         pl.DataFrame({"number": [3], "exposure_years": [2.0]})
     ).iter_rows(named=True)
     assert rate["estimate"] == pytest.approx(1.5)
-    assert (dispersion["estimate"], dispersion["upper"]) == (0, None)
-    assert dispersion["note"].endswith("no upper limit")
+    assert dispersion["estimate"] == 0
+
+
+def test_no_dispersion_is_refused_at_a_high_level() -> None:
+    row = negative_binomial_rates(
+        pl.DataFrame({"number": [3], "exposure_years": [2.0]}), conf_level=1 - 1e-9, interval="wald"
+    ).row(1, named=True)
+    assert (row["lower"], row["upper"]) == (0, None)
+    assert row["note"].endswith("no upper limit")
 
 
 def test_a_patient_alone_in_a_group_has_no_sandwich_error() -> None:
