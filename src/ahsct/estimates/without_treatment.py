@@ -15,6 +15,8 @@ from ahsct.estimates.before_after import COLUMNS, watched_on_both_sides
 from ahsct.estimates.regression_to_the_mean import checked_counts, not_fitted, rates_words
 from ahsct.estimates.rows import result, results_frame
 
+_DRAWS = 1_000_000  # at a time
+
 
 def simulate_without_treatment(
     counts: pl.DataFrame,
@@ -39,7 +41,8 @@ def simulate_without_treatment(
     counts, n_window, window_years
         As for `before_after_rates`.
     n_simulations, seed
-        Number of simulated studies, at least 100; streams are keyed by patient, so that their order does not matter.
+        Number of simulated studies, at least 100; patients are sorted by their counts and times, so that their order does
+        not matter.
     conf_level
         Of the prediction interval (quantiles of the simulated ratios), between 0 and 1.
 
@@ -91,13 +94,15 @@ def simulate_without_treatment(
         return results_frame([result(**common, note=f"not simulated: {why}")])
     at = counts_before.fit()
     events = np.zeros(n_simulations)
-    for patient in range(kept.height):
-        chance = random_stream(seed, stream="without treatment", patient=patient)
+    block = max(1, _DRAWS // n_simulations)
+    for number, first in enumerate(range(0, kept.height, block)):
+        chance = random_stream(seed, stream="without treatment", patient=number)
+        some, size = slice(first, first + block), (x[first : first + block].size, n_simulations)
+        rates: Floats | float = at.mean
         if at.scale > 0:
-            shape, scale = at.mean / at.scale + x[patient], 1 / (1 / at.scale + before[patient])
-            events += chance.poisson(chance.gamma(shape, scale, n_simulations) * after[patient])
-        else:
-            events += chance.poisson(at.mean * after[patient], n_simulations)
+            shape, spread = at.mean / at.scale + x[some], 1 / (1 / at.scale + before[some])
+            rates = chance.gamma(shape[:, None], spread[:, None], size)
+        events += chance.poisson(rates * after[some, None], size).sum(axis=0)
     scale = before.sum() / x.sum() / after.sum()
     ratios: Floats = events * scale
     observed = float(y.sum()) * scale
