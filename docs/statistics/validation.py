@@ -68,9 +68,7 @@ def proportions() -> Iterator[Pair]:
             ends=(*ends, "closed")[0],
         )  # fmt: skip
         limits = {name: row[name] for name in ("lower", "upper")}
-        yield from pairs(
-            f"{row['method']} limits", "counts of the trial", frame.row(0, named=True), limits, 1e-10
-        )
+        yield from pairs(f"{row['method']} limits", row["set"], frame.row(0, named=True), limits, 1e-10)
     for row in read("proportion_comparisons", null_values="NA").iter_rows(named=True):
         cells, level = [row[name] for name in "abcd"], row["conf_level"]
         if row["statistic"].startswith("paired"):
@@ -92,19 +90,17 @@ def rates() -> Iterator[Pair]:
         options = {name: row[name] for name in ("method", "sided", "conf_level")}
         frame = est.exact_rate(row["n_events"], row["person_years"], **options)
         limits = {name: row[name] for name in ("lower", "upper")}
-        yield from pairs(
-            f"rate, {row['method']}", "counts of the trial", frame.row(0, named=True), limits, 1e-10
-        )
+        yield from pairs(f"rate, {row['method']}", row["set"], frame.row(0, named=True), limits, 1e-10)
     for row in read("rate_ratios", null_values="Inf").iter_rows(named=True):
         totals = [
             row[n] for n in ("n_events", "person_years", "n_events_reference", "person_years_reference")
         ]
         exact = est.rate_ratio(*totals, with_p_value=True).row(0, named=True)
         numbers = {name: row[name] for name in ("estimate", "lower", "upper", "p_value")}
-        yield from pairs("rate ratio, exact conditional", "counts of the trial", exact, numbers, 1e-10)
+        yield from pairs("rate ratio, exact conditional", row["set"], exact, numbers, 1e-10)
         mid = est.rate_ratio(*totals, method="mid-p").row(0, named=True)
         limits = {name: row[f"mid_{name}"] for name in ("lower", "upper")}
-        yield from pairs("rate ratio, mid-P", "counts of the trial", mid, limits, 1e-10)
+        yield from pairs("rate ratio, mid-P", row["set"], mid, limits, 1e-10)
     yield from negative_binomial()
     yield from before_after()
     yield from censoring()
@@ -200,6 +196,7 @@ def safety() -> Iterator[Pair]:
             numbers = {key: row[key] for key in ("estimate", "std_error", "lower", "upper")}
             what = row["statistic"].replace("_", " ")
             yield from pairs(f"first event, {what}", str(name), found.row(0, named=True), numbers, 1e-10)
+    yield from grades()
     strata = read("mantel_haenszel_strata")
     names = {
         "RD": "risk_difference",
@@ -218,6 +215,22 @@ def safety() -> Iterator[Pair]:
             ours |= {"estimate": math.log(found["estimate"]), "se": found["std_error"] / found["estimate"]}
         numbers = {key: row[key] for key in ours}
         yield from pairs(f"Mantel-Haenszel {measure.replace('_', ' ')}", row["set"], ours, numbers, 1e-10)
+
+
+def grades() -> Iterator[Pair]:
+    """Worst grade of each patient."""
+    people, events = read("worst_grades_patients"), read("worst_grades_events")
+    for (name,), r in read("worst_grades").partition_by("set", as_dict=True, maintain_order=True).items():
+        own = pl.col("set") == name
+        rows = est.worst_grades(events.filter(own), people.filter(own), scale="grade")
+        for row in r.iter_rows(named=True):
+            found = rows.filter(
+                (pl.col("arm") == row["arm"])
+                & (pl.col("component").str.split(": ").list.last() == row["term"])
+                & (pl.col("term") == str(row["grade"]))
+            )
+            numbers = {key: row[key] for key in ("n_events", "n", "estimate", "lower", "upper")}
+            yield from pairs("worst grade, proportion", str(name), found.row(0, named=True), numbers, 1e-10)
 
 
 def comparison() -> Iterator[Pair]:

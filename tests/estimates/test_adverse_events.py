@@ -111,9 +111,45 @@ def test_grades_of_unknown_beside_known_are_counted() -> None:
     assert "1 with further events of unknown grade" in row["note"]
 
 
+@pytest.mark.parametrize("name", ["pbcseq", "bladder1", "epil"])
+def test_worst_grades_agree_with_r(name: str) -> None:
+    """Grades seen in one arm or term only have rows of zeros in the others; some grades are unknown."""
+    people, events, expected = (
+        pl.read_csv(REFERENCE / f"worst_grades{part}.csv", infer_schema_length=None).filter(set=name)
+        for part in ("_patients", "_events", "")
+    )
+    rows = worst_grades(events, people, scale="grade").with_columns(
+        pl.col("component").str.split(": ").list.last()
+    )
+    joined = expected.join(
+        rows.select("arm", "component", "n", "n_events", "estimate", "lower", "upper", grade="term"),
+        left_on=["arm", "term", "grade"],
+        right_on=["arm", "component", "grade"],
+        how="inner",
+    )
+    assert joined.height == expected.height > 0
+    for number in ("n", "n_events", "estimate", "lower", "upper"):
+        assert joined[f"{number}_right"].to_list() == pytest.approx(
+            joined[number].to_list(), rel=1e-10, abs=1e-14
+        )
+
+
 def test_degenerate_tables() -> None:
-    assert adverse_event_rates(SMALL.clear(), PEOPLE.clear()).height == 0
-    assert worst_grades(SMALL.clear(), PEOPLE.clear()).height == 0
+    for function in (adverse_event_rates, worst_grades):
+        (nobody,) = function(SMALL.clear(), PEOPLE.clear()).iter_rows(named=True)
+        assert (nobody["estimate"], nobody["n"]) == (None, 0)
+        assert nobody["note"] == "nobody at risk; `patients` has no row"
+        late = function(SMALL, PEOPLE, from_day=101)
+        assert late.select("arm", "n", "estimate").rows() == [("x", 0, None), ("y", 0, None)]
+        assert late["note"][0].startswith(
+            "nobody at risk; 3 patients not followed to day 101 left out; 5 events"
+        )
+        # one arm is followed so long, the other does not vanish beside it
+        partly = function(
+            SMALL, PEOPLE.with_columns(end_day=pl.col("end_day") + 100 * (pl.col("arm") == "y")), from_day=101
+        )
+        assert partly.filter(arm="x").height == 1
+        assert partly.filter(arm="y")["n"].to_list()[0] == 1
     quiet = adverse_event_rates(SMALL.clear(), PEOPLE, at_years=[0.1])
     assert quiet["term"].unique().to_list() == ["any"]
     assert set(quiet["estimate"]) == {0.0}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ahsct.errors import RequestError, TableError
-from ahsct.estimates import before_after_rates, rate_ratio
+from ahsct.estimates import before_after_rates, rate_ratio, simulate_without_treatment
 from ahsct.estimates._repeated_counts import fit_gee, fit_poisson_normal
 from ahsct.estimates.before_after import METHODS
 from ahsct.vocabulary import RESULTS
@@ -152,6 +152,90 @@ def test_patients_who_differ_no_more_than_chance() -> None:
     assert fit.coefficients[1] == pytest.approx(math.log(0.5), rel=1e-10)
     assert fit.covariance[1, 1] == pytest.approx(1 / 8 + 1 / 4, rel=1e-9)
     assert fit.log_likelihood == pytest.approx(4 * (math.log(2) - 2 - 1), rel=1e-9)
+
+
+def test_exchangeable_where_repeated_steps_run_away() -> None:
+    """Undamped steps overflow here; the answer solves both equations: scores of 0, and a correlation that returns."""
+    frame = pl.DataFrame(
+        {
+            "n_before": [1, 7, 3, 0, 1, 0, 0, 7, 3, 1],
+            "years_before": [1.5, 0.4, 2, 1.5, 1, 1.9, 0.8, 0.5, 2.3, 1.4],
+            "n_after": [0, 1, 0, 0, 0, 0, 0, 1, 0, 0],
+            "years_after": [0.8, 1.2, 0.1, 1.1, 0.3, 1.8, 0.5, 2.8, 1.1, 2.4],
+        }
+    )
+    y = np.concatenate([frame["n_before"], frame["n_after"]]).astype(float)
+    time = np.concatenate([frame["years_before"], frame["years_after"]])
+    matrix = np.column_stack([np.ones(20), np.repeat([0.0, 1.0], 10)])
+    gee = fit_gee(y, matrix, np.log(time), np.tile(np.arange(10), 2), correlation="exchangeable")
+    mean = np.exp(matrix @ gee.coefficients) * time
+    residual = ((y - mean) / np.sqrt(mean)).reshape(2, 10)
+    scale = (residual**2).mean()
+    assert gee.correlation == pytest.approx(residual.prod(axis=0).mean() / scale, rel=1e-8)
+    inverse = np.linalg.inv([[1, gee.correlation], [gee.correlation, 1]])
+    scores = np.einsum("tp,ts,sp->tp", np.sqrt(mean).reshape(2, 10), inverse, residual)
+    assert np.abs(scores.sum(axis=1)).max() < 1e-8
+    row = before_after_rates(frame, methods=["gee"], correlation="exchangeable").row(0, named=True)
+    assert row["estimate"] == pytest.approx(math.exp(gee.coefficients[1]))
+    assert row["note"] == f"correlation within patients {gee.correlation:.3g}"
+
+
+def test_a_method_without_an_answer_leaves_the_others() -> None:
+    """Correlation within patients runs off to 1 in these counts; the exact answer stays."""
+    frame = pl.DataFrame(
+        {"n_before": [0, 3, 2, 5], "years_before": [3.0, 3.0, 1.0, 1.0],
+         "n_after": [0, 1, 0, 2], "years_after": [1.5, 0.5, 1.0, 0.5]}
+    )  # fmt: skip
+    rows = before_after_rates(frame, correlation="exchangeable", with_p_value=True)
+    gee = rows.row(1, named=True)
+    assert (gee["estimate"], gee["lower"], gee["p_value"]) == (None, None, None)
+    assert gee["note"].startswith("not estimated by this method: The estimating equations have no solution")
+    assert rows["estimate"][0] is not None
+
+
+def test_times_that_differ_by_powers_of_ten() -> None:
+    """Somebody seen for 1e-12 years: pooled, 7 in 2 years before (and that moment) against 1 in 3 years after."""
+    frame = pl.DataFrame(
+        {"n_before": [1, 4, 2], "years_before": [1e-12, 1.0, 1.0], "n_after": [0, 0, 1], "years_after": 1.0}
+    )
+    _, gee, mixed, _ = before_after_rates(frame).iter_rows(named=True)
+    assert gee["estimate"] == pytest.approx(1 / 3 / (7 / 2), rel=1e-9)
+    assert mixed["estimate"] is not None or mixed["note"]
+    for shorter in ({"years_before": pl.lit(1e-12)}, {"years_after": pl.lit(1e-12)}):
+        gee = before_after_rates(frame.with_columns(**shorter), methods=["gee"]).row(0, named=True)
+        before = frame.with_columns(**shorter).sum().row(0, named=True)
+        pooled = 1 / before["years_after"] / (7 / before["years_before"])
+        assert gee["estimate"] == pytest.approx(pooled, rel=1e-9)
+
+
+def test_hundreds_of_thousands_of_events() -> None:
+    """Three patients, times not in one ratio: the sum is normal to a part in 1e4, and no array of all pairs is made."""
+    frame = pl.DataFrame(
+        {"n_before": [30_000, 50_000, 20_000], "years_before": [1.0, 2.0, 3.0],
+         "n_after": [15_100, 24_900, 10_000], "years_after": [1.0, 1.9, 2.7]}
+    )  # fmt: skip
+    row = before_after_rates(frame, methods=["conditional"]).row(0, named=True)
+    b, total = math.log(row["estimate"]), (frame["n_before"] + frame["n_after"]).to_numpy()
+    share = 1 / (1 + np.exp(-b) * (frame["years_before"] / frame["years_after"]).to_numpy())
+    assert float(total @ share) == pytest.approx(50_000, rel=1e-12)
+    half = 1.959964 / math.sqrt(float(total @ (share * (1 - share))))
+    assert math.log(row["lower"]) == pytest.approx(b - half, abs=0.02 * half)
+    assert math.log(row["upper"]) == pytest.approx(b + half, abs=0.02 * half)
+
+
+def test_each_patient_stands_once() -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": ["a", "b", "a"],
+            "n_before": [3, 2, 3],
+            "years_before": 2.0,
+            "n_after": [0, 1, 0],
+            "years_after": 2.0,
+        }
+    )
+    for function in (before_after_rates, simulate_without_treatment):
+        with pytest.raises(TableError, match=r"1 of 3 rows repeat a patient, the first is row 3"):
+            function(frame)
 
 
 def test_refusals() -> None:

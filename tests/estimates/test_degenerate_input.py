@@ -129,3 +129,26 @@ def test_everybody_alive_is_no_certainty() -> None:
     ).row(0, named=True)
     assert (row["estimate"], row["lower"], row["upper"]) == (0, None, None)
     assert np.isfinite(row["estimate"])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: est.exact_proportion(x, 24),
+        lambda x: est.exact_proportion(1, x + 20),
+        lambda x: est.exact_rate(x, 10),
+        lambda x: est.rate_ratio(x, 10, 2, 10),
+        lambda x: est.rate_ratio(2, 10, x, 10),
+        lambda x: est.proportion_difference(x, 5, 1, 5),
+        lambda x: est.proportion_ratio(1, 5, x, 5),
+        lambda x: est.mcnemar(x, 0, 3),
+        lambda x: est.mcnemar(0, x, 3),
+        lambda x: est.mcnemar(0, 1, x + 3),
+    ],
+)
+def test_half_a_patient_is_refused(call: Callable[[float], pl.DataFrame]) -> None:
+    """An estimate of 1.5 / 24 beside "1 event" would contradict itself."""
+    for count in (1.5, math.nan, math.inf):
+        with pytest.raises(AhsctError, match=r"must be a whole number; found"):
+            call(count)
+    assert call(1.0).equals(call(1))

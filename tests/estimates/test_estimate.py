@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from ahsct.definitions import Definition, load_definition, vary
-from ahsct.estimates import Estimates, estimate_outcomes
+from ahsct.estimates import Estimates, estimate_outcomes, simulate_without_treatment
 from ahsct.outcomes import Outcomes
 from ahsct.tables import Study
 from ahsct.vocabulary import (
@@ -320,6 +320,11 @@ def test_relapses_before_and_after() -> None:
     assert regression["mark"] == "assumed"
     assert 0 < regression["estimate"] < 1
     assert "the whole time before" in regression["note"]
+    simulated = one(estimates, "relapses", term="without treatment, simulated")
+    assert (simulated["n"], simulated["n_not_evaluable"], simulated["mark"]) == (4, 1, "assumed")
+    assert simulated["lower"] < simulated["estimate"] < simulated["upper"]
+    assert simulated["note"].startswith("observed 0, as low in ")
+    assert "2000 studies, seed 1; prediction interval" in simulated["method"]
 
 
 def test_selection_window_comes_from_dated_relapses() -> None:
@@ -344,6 +349,21 @@ def test_selection_window_comes_from_dated_relapses() -> None:
     )
     note = one(estimates, "relapses", term="regression_to_the_mean")["note"]
     assert "1 or more relapses in the last 2 years before" in note
+    by_window = simulate_without_treatment(
+        pl.DataFrame(
+            {
+                "n_before": [3, 2, 1],
+                "years_before": 5.0,
+                "n_after": 0,
+                "years_after": 4.0,
+                "n_window": [2, 1, 1],
+            }
+        ),
+        n_window="n_window",
+        window_years=2.0,
+        n_simulations=2000,
+    )["estimate"].item()
+    assert one(estimates, "relapses", term="without treatment, simulated")["estimate"] == by_window
 
 
 def test_scans_per_scan_and_per_patient() -> None:

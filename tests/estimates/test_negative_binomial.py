@@ -113,6 +113,41 @@ def test_one_patient_with_events() -> None:
     assert dispersion["estimate"] == 0
 
 
+def test_no_dispersion_is_refused_at_a_high_level() -> None:
+    row = negative_binomial_rates(
+        pl.DataFrame({"number": [3], "exposure_years": [2.0]}), conf_level=1 - 1e-9, interval="wald"
+    ).row(1, named=True)
+    assert (row["lower"], row["upper"]) == (0, None)
+    assert row["note"].endswith("no upper limit")
+
+
+def test_a_patient_alone_in_a_group_has_no_sandwich_error() -> None:
+    """By hand: the rate of group 0 is that patient's, 4 in 1.56 years; the residual is 0, and so would be the error."""
+    frame = pl.DataFrame(
+        {
+            "number": [1, 4, 0, 1, 0, 1, 3],
+            "exposure_years": [1.57, 1.56, 1.84, 2.26, 1.8, 2.66, 1.4],
+            "x": [1, 0, *[1] * 5],
+        }
+    )
+    for interval in ("wald", "profile"):
+        rows = negative_binomial_rates(
+            frame, covariates=["x"], std_error="robust", interval=interval, with_p_value=True
+        )
+        assert rows["estimate"][0] == pytest.approx(4 / 1.56, rel=1e-9)
+        assert rows["std_error"].to_list()[:2] == [None, None]
+        assert rows["p_value"].null_count() == 3
+        assert all("no robust error" in note for note in rows["note"][:2])
+        assert rows["lower"].is_null().to_list()[:2] == [interval == "wald"] * 2
+    # group 1 as its own intercept: its error rests on six patients and stands, that of group 0 does not
+    turned = negative_binomial_rates(
+        frame.with_columns(zero=1 - pl.col("x")), covariates=["zero"], std_error="robust"
+    )
+    assert turned["std_error"].is_null().to_list()[:2] == [False, True]
+    alike = negative_binomial_rates(frame.with_columns(number=2, exposure_years=1.0), std_error="robust")
+    assert (alike["std_error"][0], alike["estimate"][0]) == (None, pytest.approx(2))
+
+
 def test_refusals() -> None:
     frame = pl.DataFrame(
         {"number": [1, 0, 2], "exposure_years": [1.0, 2.0, 1.0], "arm": [1, 0, 1], "one": [1, 1, 1]}

@@ -24,7 +24,8 @@ def limits(*args: int, **options: object) -> tuple[float, float]:
 
 
 def test_agrees_with_r() -> None:
-    assert R_ROWS.height == 176
+    assert R_ROWS.height == 368
+    assert set(R_ROWS["set"]) == {"counts of the trial", "esoph", "Titanic", "infert"}
     for row in R_ROWS.iter_rows(named=True):
         method, *ends = row["method"].split(" ")
         options = {"method": method, "sided": row["sided"], "conf_level": row["conf_level"]}

@@ -23,7 +23,8 @@ def limits(frame: pl.DataFrame) -> tuple[float | None, float | None]:
 
 
 def test_rates_agree_with_r() -> None:
-    assert R_RATES.height == 48
+    assert R_RATES.height == 384
+    assert set(R_RATES["set"]) == {"counts of the trial", "warpbreaks", "epil", "ships"}
     for row in R_RATES.iter_rows(named=True):
         options = {name: row[name] for name in ("method", "sided", "conf_level")}
         lower, upper = limits(exact_rate(row["n_events"], row["person_years"], **options))
@@ -63,7 +64,7 @@ def test_ratios_agree_with_r() -> None:
 
 
 def test_mid_p_ratios_agree_with_r() -> None:
-    assert R_RATIOS.height == 9
+    assert R_RATIOS.height == 19
     for row in R_RATIOS.iter_rows(named=True):
         names = ("n_events", "person_years", "n_events_reference", "person_years_reference")
         frame = rate_ratio(*(row[name] for name in names), method="mid-p")

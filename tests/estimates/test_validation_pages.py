@@ -46,6 +46,16 @@ def test_coverage_is_that_of_the_committed_table(family: str, kind: str) -> None
         assert float(truth) in own.filter(pl.col("coverage") == pl.col("coverage").min())["truth"].to_list()
 
 
+def test_coverage_of_selection_is_that_of_the_committed_table() -> None:
+    table = pl.read_csv(PAGES / "selection_coverage.csv")
+    printed = [[float(cell) for cell in row] for row in rows("rates", "selection")]
+    assert len(printed) == table.height == 8
+    for own, row in zip(table.rows(), printed, strict=True):
+        assert row == pytest.approx(own, abs=5.1e-4)
+    # limits that hold their level, 3 standard errors of 300 studies below it at worst
+    assert table["coverage"].min() > 0.95 - 3 * (0.95 * 0.05 / 300) ** 0.5
+
+
 def test_one_number_of_the_coverage_table_by_hand() -> None:
     """0.002 a year in 48 years: Garwood holds the truth for 0 and 1 event."""
     row = pl.read_csv(PAGES / "zero_event_coverage.csv").filter(

@@ -29,7 +29,46 @@ def test_mean_is_the_closed_form() -> None:
     assert row["estimate"] == pytest.approx(closed, abs=4 * row["mc_error"])
     assert row["mc_error"] < 0.002
     assert row["lower"] < closed < row["upper"]
+    assert (
+        f"exact mean {closed:.3g}, and {closed:.3g} had each been watched as long after as before"
+        in row["note"]
+    )
     assert simulate_without_treatment(frame).schema == RESULTS
+
+
+def test_exact_mean_where_years_after_differ() -> None:
+    """Counts 1, 2, 1, 4 in 1, 1, 2, 2 years; whatever rates are fitted, the note's mean is that of the simulation."""
+    frame = pl.DataFrame(
+        {
+            "n_before": [1, 2, 1, 4],
+            "years_before": [1.0, 1.0, 2.0, 2.0],
+            "n_after": 0,
+            "years_after": [1.0, 1.0, 1.0, 9.0],
+        }
+    )
+    row = simulate_without_treatment(frame, n_simulations=20_000).row(0, named=True)
+    exact = float(row["note"].split("exact mean ")[1].split(",")[0])
+    assert row["estimate"] == pytest.approx(exact, abs=4 * row["mc_error"] + 0.005)
+    alone = regression_to_the_mean(frame["n_before"], frame["years_before"])["estimate"].item()
+    assert f"and {alone:.3g} had each" in row["note"]
+    assert abs(exact - alone) > 0.01
+
+
+def test_rates_alike_are_drawn_as_poisson() -> None:
+    """Counts 1, 2, 1, 2 in a year: phi = 0, r = 1 - exp(-1.5 r) (here 0.5828) times the mean; ratio's variance by hand."""
+    frame = pl.DataFrame(
+        {
+            "n_before": [1, 2, 1, 2],
+            "years_before": 1.0,
+            "n_after": [0] * 4,
+            "years_after": [1.0, 2.0, 1.0, 2.0],
+        }
+    )
+    row = simulate_without_treatment(frame, n_simulations=20_000).row(0, named=True)
+    rate = 1.5 * 0.582811645
+    # Poisson with mean 6 times the rate, over 6 and times 4 / 6
+    assert row["estimate"] == pytest.approx(rate * 4 / 6, abs=4 * row["mc_error"])
+    assert row["std_error"] == pytest.approx((6 * rate) ** 0.5 * 4 / 36, rel=0.03)
 
 
 def test_untreated_studies_lie_inside_about_as_often_as_stated() -> None:
@@ -62,6 +101,10 @@ def test_too_little_to_say_and_refusals() -> None:
         row = simulate_without_treatment(few).row(0, named=True)
         assert row["estimate"] is None
         assert row["note"].startswith("not simulated")
+    # all at the fewest: any low rate explains them, so that none can be drawn from
+    for_all = simulate_without_treatment(frame.with_columns(n_before=pl.lit(1))).row(0, named=True)
+    assert (for_all["estimate"], for_all["lower"], for_all["upper"]) == (None, None, None)
+    assert for_all["note"].startswith("not simulated: nobody has more than the 1")
     gone = frame.with_columns(years_after=pl.lit(0.0), n_after=pl.lit(0))
     assert simulate_without_treatment(gone)["n_not_evaluable"].item() == frame.height
     with pytest.raises(RequestError, match="at least 100"):

@@ -13,6 +13,7 @@ from ahsct.estimates._risk_table import Floats
 from ahsct.vocabulary import require_columns
 
 _MAX_STEPS = 100
+_MOST_CHANGE = 20.0  # of a linear predictor in one step: beyond it a mean may overflow
 
 
 class Glm(NamedTuple):
@@ -112,8 +113,9 @@ def log_linear(
         return _Moments(mean, mean, mean + dispersion * mean**2, log_likelihood)
 
     if start is None and matrix.shape[1]:
-        level = np.log(max(float(y.sum()), 0.5) / float(np.exp(offset + np.zeros(y.size)).sum()))
-        start = np.linalg.lstsq(matrix, np.full(y.size, level), rcond=None)[0]
+        weight = np.sqrt(y + 0.1)
+        near = np.linalg.lstsq(matrix * weight[:, None], (np.log(y + 0.1) - offset) * weight, rcond=None)[0]
+        start = np.asarray(near, dtype=np.float64)
     return _scoring(y, matrix, np.ones(y.size), offset, moments, start)
 
 
@@ -160,7 +162,11 @@ def _scoring(
     for _ in range(_MAX_STEPS):
         information = (basis * (weights * now.slope**2 / now.variance)[:, None]).T @ basis
         score = basis.T @ (weights * (y - now.mean) * now.slope / now.variance)
-        step = np.linalg.solve(information, score)
+        try:
+            step = np.linalg.solve(information, score)
+        except np.linalg.LinAlgError:
+            raise RequestError("A regression cannot be fitted: counts and times differ too widely.") from None
+        step /= max(1.0, float(np.abs(basis @ step).max(initial=0.0)) / _MOST_CHANGE)
         value = float(weights @ now.log_likelihood)
         for _ in range(30):
             ahead = moments(basis @ (beta + step) + offset)

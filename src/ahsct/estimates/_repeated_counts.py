@@ -13,6 +13,7 @@ from ahsct.estimates._risk_table import Counts, Floats
 CORRELATIONS = ("independence", "exchangeable")
 _NODES = 25
 _MAX_STEPS = 200
+_MOST_LOG = 300.0  # of a mean on the way to the maximum: no estimate lies there
 
 
 class Gee(NamedTuple):
@@ -29,34 +30,119 @@ def fit_gee(y: Floats, matrix: Floats, offset: Floats, patient: Counts, *, corre
 
     Scale and correlation are moments without a correction for the number of coefficients, as in R's geepack: the mean
     squared Pearson residual, and the mean product of two of a patient, over the scale. The covariance is the plain
-    sandwich.
+    sandwich. The correlation is searched from 0 to the next value that its own coefficients reproduce: repeated steps
+    need not get there.
+
+    Raises
+    ------
+    RequestError
+        No correlation between -1 / (size - 1) and 1 reproduces itself, or the equations have no solution on the way.
     """
-    start = log_linear(y, matrix, offset=offset)
-    beta, members = start.coefficients, [np.flatnonzero(patient == one) for one in np.unique(patient)]
-    scale = alpha = 0.0
-    for _ in range(_MAX_STEPS):
-        mean = np.exp(matrix @ beta + offset)
-        residual = (y - mean) / np.sqrt(mean)
-        scale = float(residual @ residual) / y.size
-        if correlation == "exchangeable":
-            products = [np.triu(np.outer(residual[rows], residual[rows]), 1).sum() for rows in members]
-            pairs = sum(rows.size * (rows.size - 1) // 2 for rows in members)
-            alpha = float(np.sum(products)) / pairs / scale if pairs and scale > 0 else 0.0
-        bread, meat = np.zeros((beta.size, beta.size)), np.zeros((beta.size, beta.size))
-        score = np.zeros(beta.size)
-        for rows in members:
-            inverse = _inverse_exchangeable(rows.size, alpha)
-            weighted = (matrix[rows] * np.sqrt(mean[rows])[:, None]).T @ inverse
-            bread += weighted @ (matrix[rows] * np.sqrt(mean[rows])[:, None])
-            own = weighted @ residual[rows]
-            score += own
-            meat += np.outer(own, own)
-        step = np.linalg.solve(bread, score)
-        if np.abs(step).max() <= 1e-12 * (1 + np.abs(beta).max()):
-            inverse_bread = np.linalg.inv(bread)
-            return Gee(beta, inverse_bread @ meat @ inverse_bread, scale, alpha)
-        beta = beta + step
-    raise RequestError(f"The estimating equations did not converge in {_MAX_STEPS} steps.")
+    from scipy.optimize import brentq
+
+    equations = _Equations(y, matrix, offset, patient)
+    beta = log_linear(y, matrix, offset=offset).coefficients
+    if correlation == "independence" or not equations.n_pairs:
+        return equations.answer(beta, 0.0)
+
+    def excess(alpha: float) -> float:
+        nonlocal beta
+        beta = equations.solve(beta, alpha)
+        return equations.moments(beta)[1] - alpha
+
+    near, at_near = 0.0, excess(0.0)
+    if abs(at_near) < 1e-13:
+        return equations.answer(beta, 0.0)
+    end = 1.0 if at_near > 0 else -1 / (int(equations.sizes.max()) - 1)
+    for share in (*np.linspace(0.05, 0.95, 19), 0.98, 0.99, 0.999, 0.9999):
+        far = end * float(share)
+        at_far = excess(far)
+        if at_far * at_near <= 0:
+            root = far if at_far == 0 else brentq(excess, near, far, xtol=1e-14, rtol=1e-14)
+            return equations.answer(equations.solve(beta, float(root)), float(root))
+        near, at_near = far, at_far
+    raise RequestError(
+        f"The estimating equations have no solution: the correlation within patients runs to {end:.3g}."
+    )
+
+
+class _Equations:
+    """The estimating equations of counts of patients, all of a patient equally correlated."""
+
+    def __init__(self, y: Floats, matrix: Floats, offset: Floats, patient: Counts) -> None:
+        self.y, self.matrix, self.offset = y, matrix, offset
+        _, self.codes = np.unique(patient, return_inverse=True)
+        self.sizes = np.bincount(self.codes)
+        self.n_pairs = int((self.sizes * (self.sizes - 1) // 2).sum())
+
+    def moments(self, beta: Floats) -> tuple[float, float]:
+        """Return scale and correlation of the Pearson residuals."""
+        residual = self._residuals(beta)[1]
+        scale = float(residual @ residual) / residual.size
+        products = (np.bincount(self.codes, residual) ** 2 - np.bincount(self.codes, residual**2)).sum() / 2
+        return scale, float(products) / self.n_pairs / scale if self.n_pairs and scale > 0 else 0.0
+
+    def solve(self, beta: Floats, alpha: float) -> Floats:
+        """Return the coefficients at a known correlation, by Newton steps; one that leads away from 0 is halved."""
+        scores, bread = self._scores(beta, alpha)
+        for _ in range(_MAX_STEPS):
+            score = scores.sum(axis=0)
+            try:
+                step = -np.linalg.solve(self._slope(beta, alpha), score)
+                size = float(score @ np.linalg.solve(bread, score))
+            except np.linalg.LinAlgError:
+                break
+            if np.abs(step).max() <= 1e-12 * (1 + np.abs(beta).max()):
+                return beta
+            step /= max(1.0, float(np.abs(step).max()) / 2)
+            for _ in range(40):
+                scores, ahead = self._scores(beta + step, alpha)
+                rest = scores.sum(axis=0)
+                # so near that only rounding stands against a step, it is taken
+                if float(rest @ np.linalg.solve(bread, rest)) < size or np.abs(step).max() < 1e-9:
+                    break
+                step = step / 2
+            beta, bread = beta + step, ahead
+        raise RequestError(f"The estimating equations have no solution at a correlation of {alpha:.3g}.")
+
+    def answer(self, beta: Floats, alpha: float) -> Gee:
+        """Return the coefficients with their sandwich covariance."""
+        scores, bread = self._scores(beta, alpha)
+        try:
+            inverse = np.linalg.inv(bread)
+        except np.linalg.LinAlgError as error:
+            raise RequestError("The estimating equations have no finite solution.") from error
+        return Gee(beta, inverse @ (scores.T @ scores) @ inverse, self.moments(beta)[0], alpha)
+
+    def _residuals(self, beta: Floats) -> tuple[Floats, Floats]:
+        root = np.exp((self.matrix @ beta + self.offset) / 2)
+        return root, (self.y - root**2) / root
+
+    def _scores(self, beta: Floats, alpha: float) -> tuple[Floats, Floats]:
+        """Return each patient's score and the bread."""
+        root, residual = self._residuals(beta)
+        weighted = self.matrix * root[:, None]
+        own = weighted * self._weigh(residual, alpha)[:, None]
+        return self._by_patient(own), weighted.T @ self._weigh(weighted, alpha)
+
+    def _slope(self, beta: Floats, alpha: float) -> Floats:
+        """Return the derivative of the sum of scores by the coefficients."""
+        root, residual = self._residuals(beta)
+        weighted = self.matrix * root[:, None]
+        fall = self.matrix * ((self.y + root**2) / (2 * root))[:, None]
+        by_root = (weighted * (self._weigh(residual, alpha) / 2)[:, None]).T @ self.matrix
+        return np.asarray(by_root - weighted.T @ self._weigh(fall, alpha))
+
+    def _weigh(self, values: Floats, alpha: float) -> Floats:
+        """Return the values of each patient times the inverse of (1 - alpha) I + alpha J."""
+        shrunk = alpha / (1 + (self.sizes - 1) * alpha)
+        share = shrunk * self._by_patient(values).T
+        return np.asarray((values - share.T[self.codes]) / (1 - alpha))
+
+    def _by_patient(self, values: Floats) -> Floats:
+        if values.ndim == 1:
+            return np.asarray(np.bincount(self.codes, values), dtype=np.float64)
+        return np.column_stack([np.bincount(self.codes, column) for column in values.T])
 
 
 class PoissonNormal(NamedTuple):
@@ -96,13 +182,19 @@ def fit_poisson_normal(y: Floats, matrix: Floats, offset: Floats, patient: Count
     found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 500})
     at = np.asarray(found.x)
     for _ in range(20):
-        step = np.linalg.lstsq(curvature(at), loss(at)[1], rcond=None)[0]
+        information, slope = curvature(at), loss(at)[1]
+        if not (np.isfinite(information).all() and np.isfinite(slope).all()):
+            raise RequestError("The Poisson model with a patient's own level did not converge.")
+        step = np.linalg.lstsq(information, slope, rcond=None)[0]
         at = at - step
         if np.abs(step).max() < 1e-10:
             break
     else:
         raise RequestError("The Poisson model with a patient's own level did not converge.")
-    covariance = np.asarray(np.linalg.inv(curvature(at))[:-1, :-1], dtype=np.float64)
+    information = curvature(at)
+    if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 0:
+        raise RequestError("The Poisson model with a patient's own level has no maximum that could be found.")
+    covariance = np.asarray(np.linalg.inv(information)[:-1, :-1], dtype=np.float64)
     return PoissonNormal(at[:-1], float(np.exp(at[-1])), -loss(at)[0], covariance)
 
 
@@ -112,19 +204,21 @@ def _marginal(
     """Return the log likelihood and its gradient at (coefficients, log standard deviation)."""
     from scipy.special import gammaln
 
-    eta, sd = matrix @ parameters[:-1] + offset, float(np.exp(parameters[-1]))
+    eta = np.clip(matrix @ parameters[:-1] + offset, -_MOST_LOG, _MOST_LOG)
+    sd = float(np.exp(min(parameters[-1], 10.0)))
     total, level = np.bincount(codes, y), np.bincount(codes, np.exp(eta))
     mode = np.zeros(total.size)
     for _ in range(100):  # of sd u total - level exp(sd u) - u^2 / 2, which is concave
-        rise = level * np.exp(sd * mode)
+        rise = level * np.exp(np.minimum(sd * mode, _MOST_LOG))
         step = (sd * (total - rise) - mode) / (sd**2 * rise + 1)
         mode = mode + np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-13:
             break
-    width = 1 / np.sqrt(sd**2 * level * np.exp(sd * mode) + 1)
+    width = 1 / np.sqrt(sd**2 * level * np.exp(np.minimum(sd * mode, _MOST_LOG)) + 1)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     u = mode[:, None] + width[:, None] * nodes
-    rise = level[:, None] * np.exp(sd * u)
+    growth = np.exp(np.minimum(sd * u, _MOST_LOG))
+    rise = level[:, None] * growth
     log_terms = sd * u * total[:, None] - rise - u**2 / 2 + nodes**2 / 2 + np.log(weights)
     largest = log_terms.max(axis=1, keepdims=True)
     terms = np.exp(log_terms - largest)
@@ -132,12 +226,6 @@ def _marginal(
     integral = np.log(sums) + largest[:, 0] + np.log(width) - np.log(2 * np.pi) / 2
     likelihood = float((y * eta - gammaln(y + 1)).sum() + integral.sum())
     share = terms / sums[:, None]
-    expected = np.exp(eta) * (share * np.exp(sd * u)).sum(axis=1)[codes]
+    expected = np.exp(eta) * (share * growth).sum(axis=1)[codes]
     by_sd = float((share * u * (total[:, None] - rise)).sum()) * sd
     return likelihood, np.append(matrix.T @ (y - expected), by_sd)
-
-
-def _inverse_exchangeable(size: int, alpha: float) -> Floats:
-    """Return the inverse of (1 - alpha) I + alpha J."""
-    identity = np.eye(size)
-    return np.asarray((identity - alpha / (1 + (size - 1) * alpha)) / (1 - alpha) if alpha else identity)

@@ -10,14 +10,16 @@ from ahsct.estimates.arms import Arm, add_note, number_sum, of
 from ahsct.estimates.rates import exact_rate, rate_ratio
 from ahsct.estimates.regression_to_the_mean import regression_to_the_mean
 from ahsct.estimates.rows import results_frame, stamp
+from ahsct.estimates.without_treatment import simulate_without_treatment
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 _SELECTION_YEARS = 2.0  # trials let patients in for relapses in the last one or two years
+_N_SIMULATIONS, _MOST_DRAWS = 2000, 20_000_000  # fewer studies of a registry, whose ratios hardly differ
 _PREVALENCE_YEARS = (0.5, 1.0)  # then every whole year
 
 
 def relapse_rows(arm: Arm) -> list[pl.DataFrame]:
-    """Return counts and rates before and after, their ratio, and the size of regression to the mean."""
+    """Return counts and rates before and after, their ratio, and the size of regression to the mean, also simulated."""
     periods = {period: _relapses(arm, period) for period in ("before", "after")}
     rows = [row for period in periods for row in _rates(arm, period, periods[period])]
     before, after = periods["before"], periods["after"]
@@ -32,7 +34,9 @@ def relapse_rows(arm: Arm) -> list[pl.DataFrame]:
     labels = {"endpoint": "relapses", "term": "after / before"}
     note = "the same patients before and after, no control: regression to the mean is not taken out"
     rows.append(add_note(stamp(ratio, population=arm.population, arm=arm.name, **labels), note))
-    return [*rows, stamp(_expected_ratio(arm, before), population=arm.population, arm=arm.name)]
+    selection = _selection(arm, before)
+    expected = [_expected_ratio(arm, *selection), _simulated_ratio(arm, after, *selection)]
+    return [*rows, *(stamp(row, population=arm.population, arm=arm.name) for row in expected)]
 
 
 def _relapses(arm: Arm, period: str) -> pl.DataFrame:
@@ -74,19 +78,42 @@ def _rates(arm: Arm, period: str, relapses: pl.DataFrame) -> list[pl.DataFrame]:
     return [results_frame([counted]), *(stamp(rate, **labels) for rate in rates)]
 
 
-def _expected_ratio(arm: Arm, before: pl.DataFrame) -> pl.DataFrame:
-    """Regression to the mean, selected by the last two years where the relapses are dated, else by all."""
+def _selection(arm: Arm, before: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+    """Add the relapses by which patients were let in: of the last two years where they are dated, else of all."""
     window = before.join(_last_years(arm), on="patient_id", how="left", maintain_order="left").with_columns(
         pl.col("n_window").fill_null(0)
     )
-    is_dated = arm.study.has("relapses") and (window["n_window"] <= window["number"]).all()
+    return window, bool(arm.study.has("relapses") and (window["n_window"] <= window["number"]).all())
+
+
+def _expected_ratio(arm: Arm, before: pl.DataFrame, is_dated: bool) -> pl.DataFrame:
     return regression_to_the_mean(
         before["number"],
         before["exposure_years"],
-        n_window=window["n_window"] if is_dated else None,
+        n_window=before["n_window"] if is_dated else None,
         window_years=_SELECTION_YEARS if is_dated else None,
         conf_level=arm.definition.conf_level,
     )
+
+
+def _simulated_ratio(arm: Arm, after: pl.DataFrame, before: pl.DataFrame, is_dated: bool) -> pl.DataFrame:
+    counts = before.select(
+        "patient_id", "n_window", n_before="number", years_before="exposure_years"
+    ).join(
+        after.select("patient_id", n_after="number", years_after="exposure_years"),
+        on="patient_id",
+        how="inner",
+        maintain_order="left",
+    )  # fmt: skip
+    rows = simulate_without_treatment(
+        counts,
+        n_window="n_window" if is_dated else None,
+        window_years=_SELECTION_YEARS if is_dated else None,
+        n_simulations=max(100, min(_N_SIMULATIONS, _MOST_DRAWS // max(counts.height, 1))),
+        conf_level=arm.definition.conf_level,
+    )
+    one_sided = len(set(before["patient_id"]) ^ set(after["patient_id"]))
+    return stamp(rows, endpoint="relapses", n_not_evaluable=one_sided)
 
 
 def _last_years(arm: Arm) -> pl.DataFrame:

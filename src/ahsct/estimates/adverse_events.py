@@ -58,7 +58,7 @@ def adverse_event_rates(
         Schema RESULTS, endpoint "adverse_events", `term` "any", an organ class, or "class: term". For each
         "proportion" (Clopper-Pearson; follow-up is unequal), "rate" of first events over the time until then
         (exposure-adjusted, Garwood), and the rows of `milestone` for "cumulative_incidence". Terms seen in one arm
-        have rows of zeros in the others.
+        have rows of zeros in the others. An arm without anybody at risk has one row without an estimate, and a note.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def adverse_event_rates(
                     timed, from_day, at_years, per_years, conf_level, _joined(notes[arm], unknown)
                 )
             ]
-    return pl.concat(frames) if frames else results_frame([])
+    return pl.concat([*frames, _nobody(people, notes, "term")])
 
 
 def worst_grades(
@@ -117,7 +117,7 @@ def worst_grades(
         Schema RESULTS, statistic "proportion" (Clopper-Pearson): `component` holds the class or term, `term` the worst
         grade: "none", every grade of "severity", or every grade seen, and "not stated" for patients with events of
         unknown grade only. Within an arm and component the counts add up to `n`. The note counts patients who have
-        events of unknown grade beside known ones.
+        events of unknown grade beside known ones. An arm without anybody at risk has one row without an estimate.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def worst_grades(
                 stamp(exact_proportion(count, timed.height, conf_level=conf_level), term=name, **labels)
                 for name, count in counts.items()
             ]
-    return pl.concat(frames) if frames else results_frame([])
+    return pl.concat([*frames, _nobody(people, notes, "component")])
 
 
 def _first_events(
@@ -215,6 +215,25 @@ def _first_events(
             .replace("", None)
             .alias("note")
         )
+
+
+def _nobody(people: pl.DataFrame, notes: dict[str, str | None], label: str) -> pl.DataFrame:
+    """Return one row for each arm without anybody at risk, which says why."""
+    empty = sorted(set(notes) - set(people["arm"].to_list()))
+    rows = [
+        result(
+            statistic="proportion",
+            unit="probability",
+            n=0,
+            method="Clopper-Pearson",
+            note=_joined("nobody at risk", notes[arm]),
+            endpoint="adverse_events",
+            arm=arm,
+            **{label: ANY},
+        )
+        for arm in empty
+    ]
+    return results_frame(rows)
 
 
 def _terms(events: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -288,8 +307,8 @@ def _checked(
     in_time = ((pl.col("start_day") >= from_day) & (pl.col("start_day") <= pl.col("end_day"))).fill_null(
         False
     )
-    notes = {}
-    for arm in sorted(people["arm"].unique().to_list()):
+    notes: dict[str, str | None] = {} if everybody.height else {"all": "`patients` has no row"}
+    for arm in sorted(everybody["arm"].unique().to_list()):
         n_gone = everybody.filter(arm=arm).height - people.filter(arm=arm).height
         left = placed.filter((pl.col("arm") == arm) & ~in_time)
         notes[arm] = _joined(

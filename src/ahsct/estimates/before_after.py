@@ -13,13 +13,14 @@ from scipy.special import ndtri
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._repeated_counts import CORRELATIONS, fit_gee, fit_poisson_normal
-from ahsct.estimates._risk_table import Floats
+from ahsct.estimates._risk_table import Counts, Floats
 from ahsct.estimates.regression_to_the_mean import regression_to_the_mean
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
 
 METHODS = ("conditional", "gee", "mixed")
 COLUMNS = ("n_before", "years_before", "n_after", "years_after")
+_MOST_LOG = 500.0
 _FEWEST = 3  # patients for an error that rests on the spread between patients
 
 
@@ -38,7 +39,8 @@ def before_after_rates(
     Parameters
     ----------
     counts
-        One row per patient: `n_before`, `years_before`, `n_after`, `years_after` (events and years at risk).
+        One row per patient: `n_before`, `years_before`, `n_after`, `years_after` (events and years at risk), and
+        `patient_id` where known.
     methods
         "conditional": exact, given each patient's total $t_i$; a patient's own rate drops out, and the events
         after are binomial with odds $\rho\, E_{i,after} / E_{i,before}$. It holds where a patient's counts are
@@ -62,13 +64,13 @@ def before_after_rates(
         which is what the same patients would have shown without treatment; the ratio has to be read against it.
         `n_events` counts after. Patients without time at risk on one side are left out and counted in
         `n_not_evaluable`. Where nobody has an event on one side, or there are fewer than three patients, only the
-        conditional method has limits, and the notes say so.
+        conditional method has limits, and the notes say so. A method that finds no answer has a row without one.
 
     Raises
     ------
     TableError
-        A column is missing, a count is not whole or negative, a time is negative or missing, or events were seen in
-        no time.
+        A column is missing, a count is not whole or negative, a time is negative or missing, events were seen in no
+        time, or a patient stands twice.
     RequestError
         A method or the correlation is unknown.
 
@@ -128,6 +130,13 @@ def watched_on_both_sides(function: str, counts: pl.DataFrame) -> pl.DataFrame:
     """Return the patients watched before and after, or say which row is wrong."""
     require_columns(function, "counts", counts, COLUMNS)
     numbered = counts.with_row_index("_row", offset=1)
+    if "patient_id" in counts.columns:
+        again = numbered.filter(~pl.col("patient_id").is_first_distinct())
+        if again.height:
+            raise TableError(
+                f"{function} counts each patient once; {again.height} of {counts.height} rows repeat a patient, the "
+                f"first is row {again['_row'][0]} of `counts`."
+            )
     for events, years in (COLUMNS[:2], COLUMNS[2:]):
         count, time = pl.col(events).cast(pl.Float64), pl.col(years).cast(pl.Float64)
         for name, is_right, needed in (
@@ -167,8 +176,8 @@ def _conditional(x: Floats, y: Floats, exposure_ratio: Floats, conf_level: float
         return float(brentq(function, low, high, xtol=1e-14, rtol=1e-14))
 
     centre = solve(lambda at: expected(at) - min(max(seen, 0.5), total - 0.5))
-    log_weight = np.log(np.maximum(_sum_of_binomials(totals, exposure_ratio * np.exp(centre)), 1e-320))
-    outcomes = np.arange(total + 1)
+    outcomes, weights = _sum_of_binomials(totals, exposure_ratio * np.exp(centre))
+    log_weight = np.log(weights)
 
     def probabilities(log_ratio: float) -> Floats:
         terms = log_weight + outcomes * (log_ratio - centre)
@@ -176,30 +185,43 @@ def _conditional(x: Floats, y: Floats, exposure_ratio: Floats, conf_level: float
         return np.asarray(terms / terms.sum())
 
     tail = (1 - conf_level) / 2
-    lower = 0.0 if seen == 0 else math.exp(solve(lambda at: probabilities(at)[seen:].sum() - tail))
-    upper = None if seen == total else math.exp(solve(lambda at: tail - probabilities(at)[: seen + 1].sum()))
+    at_least, at_most = outcomes >= seen, outcomes <= seen
+    lower = 0.0 if seen == 0 else math.exp(solve(lambda at: probabilities(at)[at_least].sum() - tail))
+    upper = None if seen == total else math.exp(solve(lambda at: tail - probabilities(at)[at_most].sum()))
     null = probabilities(0.0)
     return {
         "estimate": 0.0 if seen == 0 else None if seen == total else math.exp(centre),
         "lower": lower,
         "upper": upper,
         "conf_level": conf_level,
-        "p_value": min(float(null[null <= null[seen] * (1 + 1e-7)].sum()), 1.0),
+        "p_value": min(float(null[null <= null[outcomes == seen] * (1 + 1e-7)].sum()), 1.0),
         "method": name,
         "note": "no event before: the ratio has no upper limit" if seen == total else None,
     }
 
 
-def _sum_of_binomials(totals: Floats, odds: Floats) -> Floats:
-    """Return the probabilities of the sum of independent binomials with these odds."""
+def _sum_of_binomials(totals: Floats, odds: Floats) -> tuple[Counts, Floats]:
+    """Return the outcomes of the sum of independent binomials with these odds, and their probabilities.
+
+    Patients of equal odds make one binomial. Outcomes of probability below 1e-300 at either end are left out.
+    """
     from scipy.special import gammaln
 
-    found = np.ones(1)
-    for n, odd in zip(totals.astype(int), odds, strict=True):
+    first, found = 0, np.ones(1)
+    distinct, whose = np.unique(odds, return_inverse=True)
+    for n, odd in zip(np.bincount(whose, totals), distinct, strict=True):
         k = np.arange(n + 1)
         log_terms = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * np.log(odd) - n * np.log1p(odd)
-        found = np.convolve(found, np.exp(log_terms))
-    return found
+        least, part = _possible(np.exp(log_terms))
+        more, found = _possible(np.convolve(found, part))
+        first += least + more
+    return first + np.arange(found.size), found
+
+
+def _possible(probabilities: Floats) -> tuple[int, Floats]:
+    """Return the first outcome with a probability that counts, and those from there to the last."""
+    where = np.flatnonzero(probabilities > 1e-300)
+    return int(where[0]), probabilities[where[0] : where[-1] + 1]
 
 
 def _modelled(
@@ -228,22 +250,33 @@ def _modelled(
     is_after = np.repeat([0.0, 1.0], n)
     matrix, patient = np.column_stack([np.ones(2 * n), is_after]), np.tile(np.arange(n), 2)
     note, df = None, None
-    if method == "gee":
-        from scipy.special import stdtr, stdtrit
+    try:
+        if method == "gee":
+            from scipy.special import stdtr, stdtrit
 
-        gee = fit_gee(counts, matrix, offset, patient, correlation=correlation)
-        b, error, df = float(gee.coefficients[1]), math.sqrt(max(gee.covariance[1, 1], 0.0)), n - 1.0
-        if error < 1e-8:
-            why = "every patient shows the same ratio, so that the sandwich error is 0"
-            return {**pooled, "estimate": math.exp(b), "note": f"no limits by this method: {why}"}
-        half = float(stdtrit(df, (1 + conf_level) / 2)) * error
-        p_value = float(2 * stdtr(df, -abs(b) / error))
-    else:
-        mixed = fit_poisson_normal(counts, matrix, offset, patient)
-        b, error = float(mixed.coefficients[1]), math.sqrt(mixed.covariance[1, 1])
-        half = float(ndtri((1 + conf_level) / 2)) * error
-        p_value = math.erfc(abs(b) / error / math.sqrt(2))
-        note = f"standard deviation of the patients' log rates {mixed.patient_sd:.3g}"
+            gee = fit_gee(counts, matrix, offset, patient, correlation=correlation)
+            b, error, df = float(gee.coefficients[1]), math.sqrt(max(gee.covariance[1, 1], 0.0)), n - 1.0
+            if error < 1e-8:
+                why = "every patient shows the same ratio, so that the sandwich error is 0"
+                return {**pooled, "estimate": math.exp(b), "note": f"no limits by this method: {why}"}
+            half = float(stdtrit(df, (1 + conf_level) / 2)) * error
+            p_value = float(2 * stdtr(df, -abs(b) / error))
+            if correlation != "independence":
+                note = f"correlation within patients {gee.correlation:.3g}"
+        else:
+            mixed = fit_poisson_normal(counts, matrix, offset, patient)
+            b, error = float(mixed.coefficients[1]), math.sqrt(mixed.covariance[1, 1])
+            half = float(ndtri((1 + conf_level) / 2)) * error
+            p_value = math.erfc(abs(b) / error / math.sqrt(2))
+            note = f"standard deviation of the patients' log rates {mixed.patient_sd:.3g}"
+    except RequestError as failed:
+        return {**pooled, "note": f"not estimated by this method: {failed}"}
+    if b + half > _MOST_LOG:
+        return {
+            **pooled,
+            "estimate": math.exp(b),
+            "note": "no limits by this method: they lie beyond any number",
+        }
     return {
         "estimate": math.exp(b),
         "std_error": math.exp(b) * error,

@@ -24,6 +24,10 @@ STANDARD_ERRORS = {
     "robust": "robust (sandwich, HC0)",
 }
 _MOST_DISPERSION = 1e6
+_NO_SANDWICH = (
+    "no robust error: a patient alone in a group is fitted exactly (or all of a group are), which the sandwich takes for "
+    "certainty"
+)
 
 
 class NegativeBinomial(NamedTuple):
@@ -111,7 +115,8 @@ def negative_binomial_rates(
         Names of the columns.
     std_error
         "expected" (information with the dispersion at its estimate: what R's glm.nb prints), "observed" (of
-        coefficients and dispersion together: what statsmodels prints) or "robust" (sandwich, HC0). `method` names it.
+        coefficients and dispersion together: what statsmodels prints) or "robust" (sandwich, HC0; missing, with a note,
+        where a patient is alone in a group, whom it would take for certain). `method` names it.
     interval
         "profile" (profile likelihood, the dispersion estimated anew at each value) or "wald" (log scale, with the
         standard error named).
@@ -149,7 +154,8 @@ def negative_binomial_rates(
     y, at_risk, matrix = _checked(counts, covariates, count, years, std_error, interval, conf_level)
     offset = np.log(at_risk)
     fit = fit_negative_binomial(y, at_risk, matrix)
-    errors = np.sqrt(np.diag(fit.covariance[std_error]))
+    errors = np.sqrt(np.maximum(np.diag(fit.covariance[std_error]), 0))
+    has_error = _has_sandwich_error(fit, y, at_risk, matrix) if std_error == "robust" else errors > 0
     z = float(ndtri(1 - (1 - conf_level) / 2))
     common: dict[str, Any] = {
         "n": y.size,
@@ -159,12 +165,13 @@ def negative_binomial_rates(
     shape = "profile likelihood" if interval == "profile" else "Wald on the log scale"
     rows = []
     for position, name in enumerate([None, *covariates]):
-        b, error = float(fit.coefficients[position]), float(errors[position])
-        if interval == "wald":
-            lower, upper = b - z * error, b + z * error
-        else:
-            lower, upper = _profile_limits(fit, y, matrix, offset, position, z)
-        p_value = math.erfc(abs(b) / error / math.sqrt(2)) if name and with_p_value and error > 0 else None
+        b, error = float(fit.coefficients[position]), float(errors[position]) if has_error[position] else None
+        limits: tuple[float, float] | None = None
+        if interval == "profile":
+            limits = _profile_limits(fit, y, matrix, offset, position, z)
+        elif error is not None:
+            limits = b - z * error, b + z * error
+        has_p = name and with_p_value and error is not None
         rows.append(
             result(
                 statistic="rate_ratio" if name else "rate",
@@ -172,17 +179,20 @@ def negative_binomial_rates(
                 unit_of_analysis="patient_year",
                 term=name,
                 estimate=np.exp(b),
-                std_error=np.exp(b) * error,
-                lower=np.exp(lower),
-                upper=np.exp(upper),
+                std_error=None if error is None else np.exp(b) * error,
+                lower=None if limits is None else np.exp(limits[0]),
+                upper=None if limits is None else np.exp(limits[1]),
                 conf_level=conf_level,
-                p_value=p_value,
+                p_value=math.erfc(abs(b) / error / math.sqrt(2)) if has_p and error else None,
+                note=_NO_SANDWICH if error is None else None,
                 method=f"negative binomial, {shape}; standard error: {STANDARD_ERRORS[std_error]}",
                 **common,
             )
         )
     lower_dispersion, upper_dispersion = _dispersion_limits(fit, y, matrix, offset, z)
-    note = None if fit.dispersion else "the counts vary no more than Poisson: dispersion at its bound 0"
+    notes = [] if fit.dispersion else ["the counts vary no more than Poisson: dispersion at its bound 0"]
+    if upper_dispersion is None:
+        notes.append("the counts refuse no dispersion, however large: no upper limit")
     rows.append(
         result(
             statistic="dispersion",
@@ -193,11 +203,28 @@ def negative_binomial_rates(
             upper=upper_dispersion,
             conf_level=conf_level,
             method="negative binomial, profile likelihood; standard error: observed information",
-            note=note,
+            note="; ".join(notes) or None,
             **common,
         )
     )
     return results_frame(rows)
+
+
+def _has_sandwich_error(
+    fit: NegativeBinomial, y: Floats, years: Floats, matrix: Floats
+) -> npt.NDArray[np.bool_]:
+    """Return for each coefficient whether its sandwich holds the chance of every patient who moves it.
+
+    It does not where a patient is fitted exactly whatever the count (leverage 1), as in a group of one, and where all who
+    move the coefficient happen to be fitted exactly.
+    """
+    mean = years * np.exp(matrix @ fit.coefficients)
+    influence = matrix @ fit.covariance["expected"]
+    weight = mean / (1 + fit.dispersion * mean)
+    alone = weight * (influence * matrix).sum(axis=1) > 1 - 1e-8
+    errors = np.sqrt(np.diag(fit.covariance["expected"]))
+    is_moved = (np.abs(influence[alone]) * np.sqrt(weight[alone])[:, None] > 1e-8 * errors).any(axis=0)
+    return np.asarray(~is_moved & (np.diag(fit.covariance["robust"]) > 1e-16 * errors**2))
 
 
 def _checked(

@@ -11,7 +11,13 @@ from scipy.special import ndtri
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates.proportions import LIMITS, clopper_pearson, two_sided_binomial
+from ahsct.estimates.proportions import (
+    LIMITS,
+    clopper_pearson,
+    require_share,
+    require_whole,
+    two_sided_binomial,
+)
 from ahsct.estimates.rows import result, results_frame
 
 DIFFERENCES = {
@@ -66,7 +72,7 @@ def proportion_difference(
     Raises
     ------
     TableError
-        A group is empty, or has more events than patients.
+        A group is empty, has more events than patients, or a count is not whole.
     RequestError
         The method or the level is unknown.
 
@@ -214,7 +220,7 @@ def mcnemar(n_first_only: int, n_second_only: int, n: int, *, conf_level: float 
     Raises
     ------
     TableError
-        There is no pair, or more changes than pairs.
+        There is no pair, more changes than pairs, or a count is not whole.
 
     References
     ----------
@@ -231,6 +237,7 @@ def mcnemar(n_first_only: int, n_second_only: int, n: int, *, conf_level: float 
     """
     require_conf_level(conf_level)
     b, c, changed = n_first_only, n_second_only, n_first_only + n_second_only
+    require_whole(n_first_only=b, n_second_only=c, n=n)
     if n < 1 or b < 0 or c < 0 or changed > n:
         raise TableError(
             f"Pairs need counts >= 0, and n >= 1 at least as large as those who changed; found {b} and {c} of {n}."
@@ -332,7 +339,7 @@ def _two_sided(difference: float, error: float) -> float:
 
 
 def _group_note(x: int, n: int, y: int, m: int) -> str:
-    return f"{x} of {n} against {y} of {m}"
+    return f"{int(x)} of {int(n)} against {int(y)} of {int(m)}"
 
 
 def _checked(
@@ -340,8 +347,7 @@ def _checked(
 ) -> float:
     """Return the normal quantile of the level, or say what is wrong."""
     for x, n in (group, reference):
-        if n < 1 or not 0 <= x <= n:
-            raise TableError(f"A proportion needs 0 <= n_events <= n and n >= 1; found {x} of {n}.")
+        require_share(x, n)
     if method not in known:
         raise RequestError(
             f"No method {method!r} for two proportions; known are {', '.join(known)}.{did_you_mean(method, known)}"

@@ -53,7 +53,7 @@ def exact_proportion(
     Raises
     ------
     TableError
-        There is no patient, or more events than patients.
+        There is no patient, more events than patients, or a count is not whole.
     RequestError
         The method, the side, the level or the convention is unknown, or Blaker's interval is asked on one side.
 
@@ -69,8 +69,7 @@ def exact_proportion(
     >>> exact_proportion(1, 24).select(pl.col("estimate", "lower", "upper").round(4)).row(0)
     (0.0417, 0.0011, 0.2112)
     """
-    if n < 1 or not 0 <= n_events <= n:
-        raise TableError(f"A proportion needs 0 <= n_events <= n and n >= 1; found {n_events} of {n}.")
+    require_share(n_events, n)
     if method not in LIMITS:
         raise RequestError(
             f"No method {method!r} for a proportion; known are {', '.join(LIMITS)}.{did_you_mean(method, LIMITS)}"
@@ -101,6 +100,20 @@ def exact_proportion(
             )
         ]
     )
+
+
+def require_whole(**counts: float) -> None:
+    """Raise a TableError where a count is not a whole number: half a patient would be cut off without a word."""
+    for name, count in counts.items():
+        if not math.isfinite(count) or count != math.floor(count):
+            raise TableError(f"`{name}` must be a whole number; found {count}.")
+
+
+def require_share(n_events: int, n: int) -> None:
+    """Raise a TableError where there is no patient, or the events are not among whole numbers from 0 to n."""
+    require_whole(n_events=n_events, n=n)
+    if n < 1 or not 0 <= n_events <= n:
+        raise TableError(f"A proportion needs 0 <= n_events <= n and n >= 1; found {n_events} of {n}.")
 
 
 def tail_probability(sided: str, conf_level: float) -> float:

@@ -9,7 +9,7 @@ from scipy.special import gammaincinv, pdtr
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates.proportions import LIMITS, tail_probability, two_sided_binomial
+from ahsct.estimates.proportions import LIMITS, require_whole, tail_probability, two_sided_binomial
 from ahsct.estimates.rows import result, results_frame
 
 METHODS = {"garwood": "Garwood", "mid-p": "mid-P"}
@@ -55,7 +55,7 @@ def exact_rate(
     Raises
     ------
     TableError
-        The count is negative or there is no time at risk.
+        The count is negative or not whole, or there is no time at risk.
     RequestError
         The method, the side or the level is unknown, or `per_years` is not above 0.
 
@@ -142,7 +142,7 @@ def rate_ratio(
     Raises
     ------
     TableError
-        A count is negative or there is no time at risk.
+        A count is negative or not whole, or there is no time at risk.
     RequestError
         The method or the level is unknown.
 
@@ -206,6 +206,7 @@ def _mid_p(x: int, tail: float) -> tuple[float, float]:
 
 
 def _require_count(n_events: int, person_years: float) -> None:
+    require_whole(n_events=n_events)
     if n_events < 0:
         raise TableError(f"A count of events must be >= 0; found {n_events}.")
     if not 0 < person_years < math.inf:

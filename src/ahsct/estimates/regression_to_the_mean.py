@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from ahsct.errors import TableError
+from ahsct.estimates._intervals import require_conf_level
+from ahsct.estimates._risk_table import Floats
+from ahsct.estimates._selected_counts import Rates, SelectedCounts
 from ahsct.estimates.rows import result, results_frame
 
-Array = npt.NDArray[np.float64]
-
-_LOG_PHI = np.log([1e-6, 1e2])  # 1e-6 is Poisson for any count of relapses
-_METHOD = "gamma-Poisson, likelihood given selection; posterior means; infinitesimal jackknife"
+_FEWEST = 3  # patients
+_METHOD = "gamma-Poisson, likelihood given selection; posterior means"
 
 
 def regression_to_the_mean(
@@ -37,7 +38,14 @@ def regression_to_the_mean(
     $$\text{ratio} = \sum_i E_i \frac{m (1 + \phi x_i)}{1 + \phi m E_i} \Big/ \sum_i x_i$$
 
     times the relapses. Ageing and the natural fall of the rate with time are not in it, and neither
-    is selection by anything but the count.
+    is selection by anything but the count. Limits are those of the profile likelihood of that ratio
+    (t quantile with n - 1 degrees of freedom), m and phi free, so that they hold at the bounds too: phi = 0 (rates alike), and m = 0 as phi
+    grows (logarithmic series).
+
+    Where nobody has more than c relapses the likelihood has no maximum (it rises as m falls to 0).
+    There is no estimate then, and the upper limit is exact: the largest ratio, over all m and phi, at
+    which nobody having more has probability (1 - `conf_level`) / 2. Where c is 0 nothing is known of
+    a selection, and the ratio is 1 whatever the counts: it has no limits.
 
     Parameters
     ----------
@@ -50,13 +58,15 @@ def regression_to_the_mean(
     Returns
     -------
     pl.DataFrame
-        One row of RESULTS, `statistic` rate_ratio, `mark` assumed. With fewer than three patients,
-        or without any relapse, there is no estimate and a note.
+        One row of RESULTS, `statistic` rate_ratio, `mark` assumed; no `std_error`. With fewer than three
+        patients, or without any relapse, there is no estimate and a note.
 
     Raises
     ------
     TableError
         Lengths differ, a count is negative or not whole, or a time is not above 0.
+    RequestError
+        The level does not lie between 0 and 1.
 
     References
     ----------
@@ -72,53 +82,73 @@ def regression_to_the_mean(
     >>> abs(row["estimate"] - 0.75) < 0.01
     True
     """
-    x, years, window_counts, window = checked_counts(n_before, years_before, n_window, window_years)
-    common = {
-        "endpoint": "relapses",
-        "term": "regression_to_the_mean",
-        "mark": "assumed",
-        "n_events": int(x.sum()),
-        "person_years": float(np.sort(years).sum()),
-    }
-    if x.size < 3 or x.sum() == 0:
-        why = "fewer than three patients" if x.size < 3 else "no relapse before treatment"
-        row = result(
-            statistic="rate_ratio",
-            unit="ratio",
-            n=x.size,
-            method=_METHOD,
-            note=f"not estimated: {why}, so the spread of rates between patients is unknown",
-            **common,
-        )
-        return results_frame([row])
-    fewest = float(window_counts.min())
-    parameters = fit_given_selection(x, years, window, fewest)
-    m, phi = np.exp(parameters)
-    estimate = float(_expected(parameters, x, years).sum() / x.sum())
-    log_se = _log_error(parameters, x, years, window, fewest)
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(x.size - 1, (1 + conf_level) / 2)) * log_se
-    where = f"the last {window_years:g} years before" if window_years is not None else "the whole time before"
+    require_conf_level(conf_level)
+    counts = checked_counts(n_before, years_before, n_window, window_years)
+    found = _ratio(counts, window_years, conf_level)
     row = result(
+        endpoint="relapses",
+        term="regression_to_the_mean",
         statistic="rate_ratio",
         unit="ratio",
-        n=x.size,
-        method=_METHOD,
-        estimate=estimate,
-        std_error=estimate * log_se,
-        lower=estimate * float(np.exp(-half)),
-        upper=estimate * float(np.exp(half)),
-        conf_level=conf_level,
-        df=float(x.size - 1),
-        note=(
-            f"expected after / before without any treatment, if patients were let in for {fewest:g} or more "
-            f"relapses in {where} (the fewest found, an assumption); rate {m:.3g} a year in all such patients, "
-            f"dispersion between them {phi:.2g}; ageing and the natural decline are not in it"
-        ),
-        **common,
+        mark="assumed",
+        n=counts.x.size,
+        n_events=int(counts.x.sum()),
+        person_years=float(np.sort(counts.years).sum()),
+        **found,
     )
     return results_frame([row])
+
+
+def _ratio(counts: SelectedCounts, window_years: float | None, conf_level: float) -> dict[str, Any]:
+    why = not_fitted(counts)
+    where = "the whole time before" if window_years is None else f"the last {window_years:g} years before"
+    if counts.all_at_fewest and counts.x.size >= _FEWEST:
+        return {
+            "lower": 0.0,
+            "upper": counts.upper_limit_at_fewest(conf_level),
+            "conf_level": conf_level,
+            "method": f"{_METHOD}; exact upper limit",
+            "note": f"not estimated: {why}; upper limit of after / before without any treatment, if patients were let "
+            f"in for {counts.fewest:g} or more relapses in {where} (the fewest found, an assumption)",
+        }
+    if why:
+        return {"method": _METHOD, "note": f"not estimated: {why}"}
+    if counts.fewest == 0:
+        note = (
+            f"1 because a patient was let in without any relapse in {where}: the counts then show no selection, and no error "
+            "can be given; selection by anything else is not in it"
+        )
+        return {"estimate": 1.0, "method": _METHOD, "note": note}
+    at = counts.fit()
+    lower, upper = counts.limits(at, conf_level)
+    return {
+        "estimate": counts.ratio(at),
+        "lower": lower,
+        "upper": upper,
+        "conf_level": conf_level,
+        "df": counts.x.size - 1.0,
+        "method": f"{_METHOD}; profile likelihood, t with n - 1 df",
+        "note": f"expected after / before without any treatment, if patients were let in for {counts.fewest:g} or more "
+        f"relapses in {where} (the fewest found, an assumption); {rates_words(at)}; ageing and the natural decline are not in it",
+    }
+
+
+def not_fitted(counts: SelectedCounts) -> str | None:
+    """Return why the spread of rates between the patients cannot be estimated, or None."""
+    if counts.x.size < _FEWEST:
+        return "fewer than three patients, so the spread of rates between patients is unknown"
+    if not counts.x.any():
+        return "no relapse before treatment, so the spread of rates between patients is unknown"
+    if counts.all_at_fewest:
+        return f"nobody has more than the {counts.fewest:g} for which all were let in, which any low rate explains"
+    return None
+
+
+def rates_words(at: Rates) -> str:
+    """Return the rate and its dispersion in words."""
+    if at.mean == 0:
+        return "mean rate in all such patients near 0, dispersion between them without bound (logarithmic series)"
+    return f"rate {at.mean:.3g} a year in all such patients, dispersion between them {at.scale / at.mean:.2g}"
 
 
 def checked_counts(
@@ -126,11 +156,15 @@ def checked_counts(
     years_before: npt.ArrayLike,
     n_window: npt.ArrayLike | None,
     window_years: float | None,
-) -> tuple[Array, Array, Array, Array]:
-    """Return counts, years, window counts and window years in a fixed order of patients."""
+) -> SelectedCounts:
+    """Return counts and years with the selection that they imply, in a fixed order of patients."""
     x, years = np.asarray(n_before, dtype=float), np.asarray(years_before, dtype=float)
     if (n_window is None) != (window_years is None):
         raise TableError("regression_to_the_mean needs `n_window` and `window_years` together, or neither.")
+    if window_years is not None and not 0 < window_years < np.inf:
+        raise TableError(
+            f"regression_to_the_mean: `window_years` must be a time > 0; found {window_years!r}."
+        )
     counts = x if n_window is None else np.asarray(n_window, dtype=float)
     window = years if window_years is None else np.minimum(years, window_years)
     if not x.shape == years.shape == counts.shape or x.ndim != 1:
@@ -138,92 +172,20 @@ def checked_counts(
             f"regression_to_the_mean needs one count and one time per patient; shapes are {x.shape}, "
             f"{years.shape} and {counts.shape}."
         )
-    if x.size and not ((x >= 0).all() and (x == np.floor(x)).all() and (counts >= 0).all()):
+    if not all((_is_whole(some)).all() for some in (x, counts)):
         raise TableError("regression_to_the_mean: counts of relapses must be whole numbers >= 0.")
-    if x.size and not (years > 0).all():
-        raise TableError(
-            f"regression_to_the_mean: years before must be > 0; {int((~(years > 0)).sum())} are not."
-        )
+    wrong = ~((years > 0) & np.isfinite(years))
+    if wrong.any():
+        raise TableError(f"regression_to_the_mean: years before must be > 0; {int(wrong.sum())} are not.")
     if (counts > x).any():
         raise TableError(
             f"regression_to_the_mean: {int((counts > x).sum())} patients have more relapses in the window than "
             "in the whole time before."
         )
     order = np.lexsort((counts, years, x))
-    return x[order], years[order], counts[order], window[order]
+    fewest = float(counts.min()) if counts.size else 0.0
+    return SelectedCounts(x=x[order], years=years[order], window=window[order], fewest=fewest)
 
 
-def _losses(parameters: Array, x: Array, years: Array, window: Array, fewest: float) -> Array:
-    """Return each patient's negative log likelihood given selection, at (log m, log phi), up to a constant."""
-    from scipy.special import betainc
-
-    m, phi = np.exp(parameters)
-    rising = np.concatenate([[0.0], np.cumsum(np.log1p(phi * np.arange(x.max())))])
-    mean = m * years
-    likelihood = rising[x.astype(int)] + x * np.log(mean) - (x + 1 / phi) * np.log1p(phi * mean)
-    if fewest > 0:
-        odds = phi * m * window
-        likelihood -= np.log(np.maximum(betainc(fewest, 1 / phi, odds / (1 + odds)), 1e-300))
-    return np.asarray(-likelihood)
-
-
-def fit_given_selection(x: Array, years: Array, window: Array, fewest: float) -> Array:
-    """Return (log m, log phi) that maximise the likelihood given selection."""
-    from scipy.optimize import minimize
-
-    crude = float(np.log(x.sum() / years.sum()))
-    bounds = [(crude - 10, crude + 3), (float(_LOG_PHI[0]), float(_LOG_PHI[1]))]
-
-    def loss(parameters: Array) -> float:
-        return float(_losses(parameters, x, years, window, fewest).mean())
-
-    fits = [
-        minimize(
-            loss,
-            np.array([crude, log_phi]),
-            method="Nelder-Mead",
-            bounds=bounds,
-            options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 2000},
-        )
-        for log_phi in (-3.0, 0.0)
-    ]
-    return np.asarray(min(fits, key=lambda fit: float(fit.fun)).x)
-
-
-def _expected(parameters: Array, x: Array, years: Array) -> Array:
-    """Return the relapses expected of each patient had the same time been watched again, untreated."""
-    m, phi = np.exp(parameters)
-    return np.asarray(years * m * (1 + phi * x) / (1 + phi * m * years))
-
-
-def _log_error(parameters: Array, x: Array, years: Array, window: Array, fewest: float) -> float:
-    """Return the standard error of the log ratio from each patient's influence on it.
-
-    A dispersion at its bound is taken as known: there the likelihood has no maximum to move.
-    """
-    free = np.array([True, bool(np.abs(_LOG_PHI - parameters[1]).min() > 1e-3)])
-    steps = 1e-4 * np.eye(2)[free]
-
-    def slope(function: Callable[[Array], Array]) -> Array:
-        return np.array(
-            [(function(parameters + step) - function(parameters - step)) / 2e-4 for step in steps]
-        )
-
-    def score(at: Array) -> Array:
-        return np.array(
-            [
-                (_losses(at + step, x, years, window, fewest) - _losses(at - step, x, years, window, fewest))
-                / 2e-4
-                for step in steps
-            ]
-        )
-
-    information = slope(lambda at: score(at).sum(axis=1))
-    expected = _expected(parameters, x, years)
-    gradient = slope(lambda at: _expected(at, x, years).sum(keepdims=True))[:, 0] / expected.sum()
-    influence = (
-        expected / expected.sum()
-        - x / x.sum()
-        - gradient @ np.linalg.pinv((information + information.T) / 2, hermitian=True) @ score(parameters)
-    )
-    return float(np.sqrt(x.size / (x.size - 1) * (influence @ influence)))
+def _is_whole(counts: Floats) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts)))

@@ -12,8 +12,10 @@ from ahsct.errors import RequestError
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._risk_table import Floats
 from ahsct.estimates.before_after import COLUMNS, watched_on_both_sides
-from ahsct.estimates.regression_to_the_mean import checked_counts, fit_given_selection
+from ahsct.estimates.regression_to_the_mean import checked_counts, not_fitted, rates_words
 from ahsct.estimates.rows import result, results_frame
+
+_DRAWS = 1_000_000  # at a time
 
 
 def simulate_without_treatment(
@@ -32,14 +34,15 @@ def simulate_without_treatment(
     $1/\phi + x_i$ and rate $1/(\phi m) + E_i$, and events in the years after from Poisson at that rate. Each simulated
     study gives one ratio of pooled rates; chance and regression to the mean are both in their spread, ageing is not.
     Pooled rates weigh patients by time, so that the mean differs from `regression_to_the_mean` where the years after are
-    not in proportion to those before.
+    not in proportion to those before; the note gives the exact mean of both.
 
     Parameters
     ----------
     counts, n_window, window_years
         As for `before_after_rates`.
     n_simulations, seed
-        Number of simulated studies, at least 100; streams are keyed by patient, so that their order does not matter.
+        Number of simulated studies, at least 100; patients are sorted by their counts and times, so that their order does
+        not matter.
     conf_level
         Of the prediction interval (quantiles of the simulated ratios), between 0 and 1.
 
@@ -48,8 +51,9 @@ def simulate_without_treatment(
     pl.DataFrame
         One row of schema RESULTS, statistic "rate_ratio", `term` "without treatment, simulated", `mark` assumed:
         `estimate` the mean ratio, `std_error` their standard deviation, limits that prediction interval (parameters
-        taken as known), `mc_error` that of the estimate. The note gives the observed ratio and in how many simulated
-        studies it was as low. With fewer than three patients or no event before there is no estimate and a note.
+        taken as known), `mc_error` that of the estimate. The note gives the observed ratio, in how many simulated
+        studies it was as low, and the exact mean. With fewer than three patients, no event before, or nobody above the fewest, there is no
+        estimate and a note.
 
     Raises
     ------
@@ -82,21 +86,27 @@ def simulate_without_treatment(
         "n_events": int(y.sum()),
         "person_years": float(before.sum() + after.sum()),
         "mark": "assumed",
-        "method": f"gamma-Poisson given each patient's own count, {n_simulations} studies, seed {seed}",
+        "method": f"gamma-Poisson given each patient's own count, {n_simulations} studies, seed {seed}; prediction interval",
     }
-    checked, years, window_counts, width = checked_counts(x, before, window, window_years)
-    if kept.height < 3 or not x.any():
-        why = "fewer than three patients" if kept.height < 3 else "no event before"
+    counts_before = checked_counts(x, before, window, window_years)
+    why = not_fitted(counts_before)
+    if why:
         return results_frame([result(**common, note=f"not simulated: {why}")])
-    m, phi = np.exp(fit_given_selection(checked, years, width, float(window_counts.min())))
+    at = counts_before.fit()
     events = np.zeros(n_simulations)
-    for patient in range(kept.height):
-        chance = random_stream(seed, stream="without treatment", patient=patient)
-        rate = chance.gamma(1 / phi + x[patient], 1 / (1 / (phi * m) + before[patient]), n_simulations)
-        events += chance.poisson(rate * after[patient])
+    block = max(1, _DRAWS // n_simulations)
+    for number, first in enumerate(range(0, kept.height, block)):
+        chance = random_stream(seed, stream="without treatment", patient=number)
+        some, size = slice(first, first + block), (x[first : first + block].size, n_simulations)
+        rates: Floats | float = at.mean
+        if at.scale > 0:
+            shape, spread = at.mean / at.scale + x[some], 1 / (1 / at.scale + before[some])
+            rates = chance.gamma(shape[:, None], spread[:, None], size)
+        events += chance.poisson(rates * after[some, None], size).sum(axis=0)
     scale = before.sum() / x.sum() / after.sum()
     ratios: Floats = events * scale
     observed = float(y.sum()) * scale
+    exact = float((after * (at.mean + at.scale * x) / (1 + at.scale * before)).sum()) * scale
     tail = (1 - conf_level) / 2
     lower, upper = np.quantile(ratios, [tail, 1 - tail])
     n_as_low = int((ratios <= observed * (1 + 1e-12)).sum())
@@ -110,8 +120,10 @@ def simulate_without_treatment(
                 upper=upper,
                 conf_level=conf_level,
                 mc_error=ratios.std(ddof=1) / n_simulations**0.5,
-                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; rate {m:.3g} a "
-                f"year in all such patients, dispersion between them {phi:.2g}; ageing is not in it",
+                note=f"observed {observed:.3g}, as low in {n_as_low} of {n_simulations} simulated studies; exact mean "
+                f"{exact:.3g}, and {counts_before.ratio(at):.3g} had each been watched as long after as before (regression "
+                f"to the mean alone: the rest is who was watched for longer); {rates_words(at)}; ageing and the natural "
+                "decline are not in it",
             )
         ]
     )

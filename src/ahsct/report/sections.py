@@ -66,8 +66,8 @@ _SECTIONS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
         "Relapses before and after",
         ("relapses",),
         "Patients come to a transplant after a bad spell, so their rate would fall without any treatment: the size "
-        "of that regression to the mean stands beside the ratio. No p value is given: it would say that the rates "
-        "differ, not why.",
+        "of that regression to the mean stands beside the ratio, by formula and simulated (there chance is in the "
+        "interval too). No p value is given: it would say that the rates differ, not why.",
     ),
     (
         "mri",
@@ -107,7 +107,8 @@ _WORDS = {
     "before": "Before mobilisation",
     "after": "After infusion",
     "after / before": "Ratio of the rates, after to before",
-    "regression_to_the_mean": "Ratio expected from regression to the mean alone",
+    "regression_to_the_mean": "Ratio expected from regression to the mean alone, watched as long after as before",
+    "without treatment, simulated": "Ratio expected without treatment in the years watched, simulated",
     "off_disability_and_working": "Off disability insurance and working",
     "early_change": "Early change, up to the break",
     "late_slope": "Late slope, after the break",
