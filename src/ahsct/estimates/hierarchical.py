@@ -16,7 +16,7 @@ import polars as pl
 
 from ahsct.errors import DefinitionError, TableError
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._values import arms_of
+from ahsct.estimates._values import arms_of, require_two_arms
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
 
@@ -120,6 +120,8 @@ def win_statistics(
     if frame["stratum"].null_count():
         raise TableError("`outcomes.stratum` must be stated for every patient.")
     arms = arms_of(frame, reference_arm)
+    if frame.height:
+        require_two_arms("win_statistics", arms)
     rows: list[dict[str, Any]] = []
     for arm in arms[1:]:
         pair = frame.filter(pl.col("arm").is_in([arm, arms[0]])).sort("stratum", "patient_id")

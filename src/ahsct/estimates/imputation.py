@@ -17,7 +17,7 @@ from ahsct.chunks import random_stream
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._multivariate_draws import drawn_given, draws, last_seen
-from ahsct.estimates._values import arms_of, repeated_values
+from ahsct.estimates._values import arms_of, repeated_values, require_two_arms
 from ahsct.estimates.rows import result, results_frame
 from ahsct.estimates.rubin import pooled_row
 
@@ -84,6 +84,7 @@ def imputed_difference(
     require_assumption(assumption)
     require_conf_level(conf_level)
     place = _place(data, visit)
+    require_two_arms("imputed_difference", data.arms)
     row = _common(data, place, unit, assumption, delta)
     if not np.isfinite(delta):
         raise RequestError(f"delta must be a finite number; found {delta!r}.")
@@ -173,13 +174,13 @@ def wide_data(
     TableError
         A patient has two rows at a visit, or lacks a covariate, or has two values of it.
     """
-    frame, _ = repeated_values(function, values, needed=["visit", "number", *covariates], keep_missing=True)
+    frame, _ = repeated_values(
+        function, values, needed=["visit", "number", *covariates], time="visit", keep_missing=True
+    )
     if frame["visit"].null_count():
         raise TableError(
             f"{function}: `values.visit` must be stated; {frame['visit'].null_count()} rows are missing."
         )
-    if frame.select("patient_id", "visit").is_duplicated().any():
-        raise TableError(f"{function}: a patient has two rows at one visit.")
     arms = arms_of(frame, reference_arm)
     patients = frame.group_by("patient_id", maintain_order=True).agg(
         pl.col("arm").first(),

@@ -176,14 +176,22 @@ def visit_means(
         `reference_arm`. A cell without values has no estimate and a note; so has everything where the model
         cannot be fitted.
     """
-    frame, n_left_out = repeated_values("visit_means", values, needed=["visit", "number", *covariates])
+    frame, left_out = repeated_values(
+        "visit_means", values, needed=["visit", "number", *covariates], time="visit"
+    )
     require_conf_level(conf_level)
     if covariance not in STRUCTURES:
         raise RequestError(
             f"No covariance {covariance!r}; known are {', '.join(STRUCTURES)}.{did_you_mean(covariance, STRUCTURES)}"
         )
     method = f"MMRM (REML, {STRUCTURES[covariance][0]}, {DF_NAMES[require_df_method(df_method)]} df)"
-    arms, visits = arms_of(frame, reference_arm), sorted(frame["visit"].unique().to_list())
+    everybody = pl.concat([frame, left_out])
+    arms, visits = (
+        arms_of(everybody, reference_arm),
+        sorted(everybody["visit"].drop_nulls().unique().to_list()),
+    )
+    if everybody.height and not visits:
+        raise TableError(f"visit_means: `values.visit` is missing in all {everybody.height} rows.")
     cells = [(arm, visit) for arm in arms for visit in visits]
     n_in = {
         key: rows["patient_id"].n_unique()
@@ -195,10 +203,10 @@ def visit_means(
     for name in covariates:
         centre = frame.unique("patient_id", keep="first", maintain_order=True)[name].mean()
         centred = frame[name].to_numpy().astype(float) - centre
-        X += [centred * (visit == v) for v in visits]
+        X += [centred * (visit == v) for v in visits if (visit == v).any()]
     fit, note = None, f"{frame.height} values of {frame['patient_id'].n_unique()} patients"
-    if n_left_out:
-        note += f"; {n_left_out} rows without visit, number or covariate left out"
+    if left_out.height:
+        note += f"; {left_out.height} rows without visit, number or covariate left out"
     if covariates:
         note += f"; at the patients' mean of {', '.join(covariates)}"
     try:
