@@ -118,14 +118,32 @@ def proportional_odds(
     Parameters
     ----------
     values
-        One row per patient: `patient_id`, `arm`, `number` [the category, higher = further up], covariates.
+        One row per patient: `patient_id`, `arm`, `number` [the category, higher = further up], covariates; a row
+        without number or covariate is not evaluable and counted.
+    reference_arm
+        The first by name when missing.
+    covariates
+        Names of columns with numbers.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
     pl.DataFrame
         Schema RESULTS: "odds_ratio" (Wald interval and p on the log scale) for each arm but the reference,
         then "proportionality_test": likelihood ratio against arms with an odds ratio for each cut. Where the
-        likelihood has no maximum (separation) there is no estimate and a note.
+        likelihood has no maximum (separation), or an arm has no known category, there is no estimate and a note.
+
+    Raises
+    ------
+    TableError
+        A column is missing, a number is not finite, or a patient stands twice.
+    RequestError
+        No patient is in the reference arm, or the level does not lie between 0 and 1.
+
+    References
+    ----------
+    McCullagh (1980), doi:10.1111/j.2517-6161.1980.tb01109.x. R: clm(category ~ arm), ordinal 2022.11.16.
 
     Examples
     --------

@@ -18,8 +18,29 @@ def median_time(curve: pl.DataFrame) -> pl.DataFrame:
 
     For a cumulative incidence it is the time by which half of all patients had the event.
 
+    Parameters
+    ----------
+    curve
+        Schema CURVE, whole.
+
+    Returns
+    -------
+    pl.DataFrame
+        As from `quantile_time`.
+
+    Raises
+    ------
+    RequestError
+        The curve counts recurrent events.
+
+    References
+    ----------
+    Brookmeyer and Crowley (1982), doi:10.2307/2530286.
+
     Examples
     --------
+    Three patients, events after 1 and 2 years: the curve falls to 2/3 and 1/3, below one half at 2:
+
     >>> from ahsct.estimates import kaplan_meier
     >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75], "is_event": [True, True, False]})
     >>> median_time(kaplan_meier(frame)).select("estimate", "lower", "upper", "note").row(0)

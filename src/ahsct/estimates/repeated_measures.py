@@ -165,9 +165,20 @@ def visit_means(
     ----------
     values
         `patient_id`, `visit` [number in the order of visits, or years], `number`, where there are arms `arm`,
-        and the covariates (the same at all visits of a patient, as the baseline value).
+        and the covariates (the same at all visits of a patient, as the baseline value); one row per patient and
+        visit. A row without visit, number or covariate is left out and counted.
+    unit
+        Of `number`.
+    covariance
+        "unstructured", "ar1" or "compound_symmetry", the same in all arms.
     covariates
-        Names of columns; a row without one is left out and counted.
+        Names of columns.
+    df_method
+        "kenward-roger" or "satterthwaite".
+    reference_arm
+        Differences are against it; the first by name when missing.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
@@ -175,6 +186,29 @@ def visit_means(
         Schema RESULTS: statistic "mean", term `visit <v>`, for each arm, then "mean_difference" with
         `reference_arm`. A cell without values has no estimate and a note; so has everything where the model
         cannot be fitted.
+
+    Raises
+    ------
+    TableError
+        A column or a patient is missing, a number is not finite, no visit is stated, or a patient stands in two arms
+        or has two rows at one visit.
+    RequestError
+        No patient is in the reference arm, or a choice is unknown.
+
+    References
+    ----------
+    See `repeated_measures`.
+
+    Examples
+    --------
+    Three patients an arm, all at both visits: each visit is a t test. At the first the means are 2 and 4, the
+    variances 1 and 4, the error of the difference sqrt((1 + 4) / 3); at the second 2 and 6, 1 and 1, sqrt(2 / 3):
+
+    >>> values = pl.DataFrame({"patient_id": list("abcdef") * 2, "arm": (["A"] * 3 + ["B"] * 3) * 2,
+    ...                        "visit": [1] * 6 + [2] * 6, "number": [1.0, 2, 3, 2, 4, 6, 1, 3, 2, 5, 6, 7]})
+    >>> rows = visit_means(values, unit="points").filter(statistic="mean_difference")
+    >>> rows.select("term", pl.col("estimate", "std_error", "df").round(4)).rows()
+    [('visit 1', 2.0, 1.291, 4.0), ('visit 2', 4.0, 0.8165, 4.0)]
     """
     frame, left_out = repeated_values(
         "visit_means", values, needed=["visit", "number", *covariates], time="visit"
