@@ -55,6 +55,10 @@ def broken_stick(
         The known break; missing: estimated, between the second and the last but one distinct time.
     random_effects
         "intercept", "slope" or "uncorrelated_slope".
+    df_method
+        "kenward-roger" or "satterthwaite".
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------

@@ -120,6 +120,8 @@ def cox(
 
     Examples
     --------
+    X, Y and X, of whom the first two have the event in turn: r / ((2 + r) (1 + r)) is largest at r = sqrt(2):
+
     >>> frame = pl.DataFrame({"patient_id": ["a", "b", "c"], "time_day": [100, 200, 300],
     ...                       "is_event": [True, True, False], "arm": ["X", "Y", "X"]})
     >>> rows = cox(frame)

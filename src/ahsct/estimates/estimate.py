@@ -26,7 +26,7 @@ Rows = list[pl.DataFrame]
 
 @dataclass(frozen=True)
 class Estimates:
-    """`results` (schema RESULTS) and `curves` (schema CURVE)."""
+    """`results` (schema RESULTS) and `curves` (schema CURVE), as `estimate_outcomes` makes them."""
 
     results: pl.DataFrame
     curves: pl.DataFrame
@@ -59,6 +59,10 @@ def estimate_outcomes(study: Study, outcomes: Outcomes, definition: Definition) 
     ------
     AhsctError
         As the estimators raise it: a TableError where the outcomes are not those of this study or definition.
+
+    References
+    ----------
+    Those of the estimators, named in `method` of each row.
 
     Examples
     --------

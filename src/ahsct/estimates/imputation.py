@@ -58,6 +58,8 @@ def imputed_difference(
     assumption
         About values after a patient's last one: "missing_at_random", "jump_to_reference", "copy_reference" or
         "copy_increments". Values missing in between are always taken as missing at random.
+    covariates
+        Names of columns with numbers.
     delta
         Added to every imputed value after dropout in the arms other than the reference.
     unit

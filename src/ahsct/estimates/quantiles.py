@@ -80,6 +80,8 @@ def quantile_time(curve: pl.DataFrame, *, probability: float) -> pl.DataFrame:
 
     Examples
     --------
+    The curve falls to 3/4, 1/2 and 1/4 at 1, 2 and 3 years and stays there up to the last censoring:
+
     >>> from ahsct.estimates import kaplan_meier
     >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75, 1461.0], "is_event": [True, True, True, False]})
     >>> quantile_time(kaplan_meier(frame), probability=0.75)["estimate"].item()  # flat at 1/4 from year 3 to 4

@@ -52,6 +52,8 @@ def mean_slope(
         "kenward-roger" or "satterthwaite".
     reference_arm
         Differences are against it; the first by name when missing.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
