@@ -1,7 +1,7 @@
 """Kaplan-Meier, log-rank, Aalen-Johansen and Cox beside R and the Python libraries in one run, with ratios and memory.
 
 Run `make bench-peers`, or `python benchmarks/survival.py [--write] [JOB ...]`; what is not there (R, the environment of the
-peers) is left out with a message, `--write` puts the tables into docs/statistics. All take the same arrays: exponential
+peers) is left out with a message, `--write` puts the tables of all jobs into docs/statistics. All take the same arrays: exponential
 times in years, or rounded up to days, two causes and censoring a third each, two arms; for Cox 5 covariates and two rows
 per patient. Each call has a process and one thread of its own; seconds are of CPU, best of three (once where one takes
 over 5 s), so that other work on the machine counts little. Memory is the highest use above that before the call. A call
@@ -195,6 +195,16 @@ HEAD = (
 )
 
 
+def write_pages(lines: Sequence[tuple[str, str]]) -> None:
+    """Put each job's lines into the table of its page."""
+    for name, kinds in PAGES.items():
+        page = HERE.parent / "docs" / "statistics" / f"{name}.md"
+        before, _, rest = page.read_text(encoding="utf-8").partition("<!-- speed -->")
+        after = rest.partition("<!-- end of speed -->")[2]
+        table = HEAD + "".join(f"{line}\n" for job, line in lines if job.startswith(kinds))
+        page.write_text(f"{before}<!-- speed -->\n\n{table}\n<!-- end of speed -->{after}", encoding="utf-8")
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--ours"]:
         sys.path.insert(0, str(HERE / "peers"))
@@ -209,14 +219,8 @@ def main() -> None:
         for job, line in compare(jobs, Path(folder)):
             print(line, flush=True)
             lines.append((job, line))
-    if "--write" not in sys.argv:
-        return
-    for name, kinds in PAGES.items():
-        page = HERE.parent / "docs" / "statistics" / f"{name}.md"
-        before, _, rest = page.read_text(encoding="utf-8").partition("<!-- speed -->")
-        after = rest.partition("<!-- end of speed -->")[2]
-        table = HEAD + "".join(f"{line}\n" for job, line in lines if job.startswith(kinds))
-        page.write_text(f"{before}<!-- speed -->\n\n{table}\n<!-- end of speed -->{after}", encoding="utf-8")
+    if "--write" in sys.argv and jobs == list(JOBS):
+        write_pages(lines)
 
 
 if __name__ == "__main__":
