@@ -79,11 +79,10 @@ def impute_events(
     Raises
     ------
     TableError
-        There is nobody evaluable, more than one curve in an arm, delayed entry, a competing event, or a piece of
-        the hazard in which nobody of an arm was at risk.
+        There is nobody evaluable or in the reference arm, more than one curve in an arm, delayed entry, a competing
+        event, or a piece of the hazard in which nobody of an arm was at risk.
     RequestError
-        The horizon or the factor is not positive, the assumption or the reference arm unknown, or there are fewer
-        than two imputations.
+        The horizon or the factor is not positive, the assumption unknown, or there are fewer than two imputations.
 
     References
     ----------

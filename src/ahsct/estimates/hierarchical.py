@@ -95,9 +95,10 @@ def win_statistics(
     Raises
     ------
     TableError
-        A column is missing, a patient stands twice, or an arm, a stratum or a time is not stated.
+        A column is missing, a patient stands twice, an arm, a stratum or a time is not stated, or nobody is in the
+        reference arm.
     RequestError
-        There is one arm only, nobody is in the reference arm, or the level does not lie between 0 and 1.
+        There is one arm only, or the level does not lie between 0 and 1.
     DefinitionError
         There is no level.
 

@@ -83,9 +83,9 @@ def imputed_difference(
     ------
     TableError
         A column is missing, a number is not finite, a patient stands in two arms, has two rows at one visit, or no or
-        several values of a covariate.
+        several values of a covariate, or nobody is in the reference arm.
     RequestError
-        There is one arm only, or a visit, arm, assumption, delta, level or number of imputations is not possible.
+        There is one arm only, or a visit, assumption, delta, level or number of imputations is not possible.
 
     Notes
     -----

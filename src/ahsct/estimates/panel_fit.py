@@ -14,6 +14,7 @@ from ahsct.estimates._groups import LABELS
 from ahsct.estimates._markov_chain import reachable, transition_rows
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats
+from ahsct.estimates.milestones import require_years
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
 _NEEDED = ("patient_id", "day", "state")
@@ -143,7 +144,7 @@ def transition_probabilities(fit: PanelMarkov, years: float) -> tuple[Floats, Fl
     Raises
     ------
     RequestError
-        The time is too long for these intensities to be computed.
+        The time is negative, not finite, or too long for these intensities to be computed.
 
     References
     ----------
@@ -158,6 +159,7 @@ def transition_probabilities(fit: PanelMarkov, years: float) -> tuple[Floats, Fl
     >>> transition_probabilities(fit, 2)[0].round(6).tolist()
     [[0.25, 0.75], [0.0, 1.0]]
     """
+    require_years("years", years)
     k = len(fit.states)
     found = transition_rows(fit.log_rates, fit.origin, fit.target, k, np.arange(k), np.full(k, float(years)))
     if found is None:  # a fitted model has measurable intensities; only the years can be too many

@@ -137,9 +137,9 @@ def proportional_odds(
     Raises
     ------
     TableError
-        A column is missing, a number is not finite, or a patient stands twice.
+        A column is missing, a number is not finite, a patient stands twice, or nobody is in the reference arm.
     RequestError
-        No patient is in the reference arm, or the level does not lie between 0 and 1.
+        The level does not lie between 0 and 1.
 
     References
     ----------

@@ -32,6 +32,8 @@ def median_time(curve: pl.DataFrame) -> pl.DataFrame:
     ------
     RequestError
         The curve counts recurrent events.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
 
     References
     ----------
@@ -72,6 +74,8 @@ def quantile_time(curve: pl.DataFrame, *, probability: float) -> pl.DataFrame:
     ------
     RequestError
         The probability does not lie between 0 and 1, or the curve counts recurrent events.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
 
     References
     ----------

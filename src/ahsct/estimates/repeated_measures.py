@@ -191,9 +191,9 @@ def visit_means(
     ------
     TableError
         A column or a patient is missing, a number is not finite, no visit is stated, or a patient stands in two arms
-        or has two rows at one visit.
+        or has two rows at one visit, or nobody is in the reference arm.
     RequestError
-        No patient is in the reference arm, or a choice is unknown.
+        A choice or the level is unknown.
 
     References
     ----------

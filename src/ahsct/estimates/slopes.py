@@ -66,9 +66,9 @@ def mean_slope(
     ------
     TableError
         A column or a patient is missing, a number is not finite, a patient stands in two arms or has two rows
-        at one time.
+        at one time, or nobody is in the reference arm.
     RequestError
-        No patient is in the reference arm, or a choice is unknown.
+        A choice or the level is unknown.
 
     References
     ----------
