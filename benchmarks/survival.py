@@ -178,7 +178,8 @@ def compare(jobs: Sequence[str], root: Path) -> Iterator[tuple[str, str]]:
             own, fewer = measured("ahsct", job, n), measured(library, job, n // 4)
             assert isinstance(own, dict)
             assert isinstance(fewer, dict)
-            ratio = "" if library == "ahsct" else f"{theirs['cpu_s'] / own['cpu_s']:.3g}"
+            times = theirs["cpu_s"] / own["cpu_s"]
+            ratio = "" if library == "ahsct" else f"{times:.3g}" if times < 1000 else f"{times:,.0f}"
             numbers = [("" if x != x else f"{x:.9g}") for x in theirs["found"]]
             yield (
                 job,
