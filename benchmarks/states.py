@@ -1,11 +1,10 @@
 """Competing risks, states and visit-detected events beside R in one run, where R is present; prints ratios.
 
-Run `python benchmarks/states.py`, with `--r` to time R's survival, cmprsk and msm beside (minutes: survfit needs 16 s for
-1,000,000 rows on whole days, and the more the more distinct times there are). Times are CPU seconds of this process (all
-threads), because a shared machine makes wall time noise; R's are user + system.
+Run `python benchmarks/states.py`, with `--r` to time R's survival, cmprsk and msm beside. Times are CPU seconds of this
+process (all threads), because a shared machine makes wall time noise; R's are user + system. Curves and tests that the
+Python libraries have too are in survival.py.
 """
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,14 +19,13 @@ from ahsct.estimates.competing import cumulative_incidence
 from ahsct.estimates.fine_gray import subdistribution
 from ahsct.estimates.gray_test import gray_statistic
 from ahsct.estimates.interval_hazards import interval_hazards
+from ahsct.estimates.kaplan_meier import product_limit
 from ahsct.estimates.turnbull import likelihood_ratio_limits, npmle
 
 N = 1_000_000
 R = """
 suppressMessages({library(survival); library(cmprsk); library(msm)}); set.seed(1)
 seconds <- function(what, x) cat(what, sum(system.time(x)[c(1, 2)]), "\n", sep = "|")
-n <- 1e6; t <- rexp(n); e <- sample(0:2, n, TRUE); day <- ceiling(365.25 * t)
-seconds("aj_days", survfit(Surv(day, factor(e)) ~ 1))
 n <- 1e4; t <- rexp(n); e <- sample(0:2, n, TRUE); g <- sample(0:1, n, TRUE); x <- matrix(rnorm(2 * n), n)
 seconds("gray", cuminc(t, e, g)); seconds("fine_gray", crr(t, e, x))
 m <- 1000; life <- rexp(m, 0.1); visits <- seq(0.5, 12, 0.5); l <- pmax(0, floor(life / 0.5) * 0.5); r <- ifelse(l >= 12, NA, l + 0.5)
@@ -98,8 +96,7 @@ def main() -> None:
          "start_day": 0, "stop_day": days[:2000]}
     )  # fmt: skip
     jobs: dict[str, tuple[str, Callable[[], object]]] = {
-        "Aalen-Johansen, jackknife, 1,000,000, whole days": ("aj_days", lambda: cumulative_incidence(days, cause, n_causes=2)),
-        "Aalen-Johansen, jackknife, 1,000,000, continuous": ("", lambda: cumulative_incidence(years, cause, n_causes=2)),
+        "Kaplan-Meier, 1,000,000, delayed entry": ("", lambda: product_limit(years, cause > 0, entry)),
         "Aalen-Johansen, Aalen variance, 1,000,000, continuous": ("", lambda: cumulative_incidence(years, cause, n_causes=2, variance="aalen")),
         "Aalen-Johansen, jackknife, 1,000,000, delayed entry": ("", lambda: cumulative_incidence(years, cause, n_causes=2, entry=entry)),
         "Gray's test, 10,000": ("gray", lambda: gray_statistic(years[few], cause[few], arm, n_arms=2)),
@@ -122,11 +119,6 @@ def main() -> None:
         ours = cpu(work)
         beside = f"{theirs[key]:8.2f} {theirs[key] / max(ours, 1e-3):7.0f} x" if key in theirs else " " * 18
         print(f"{ours:8.3f} {beside}  {name}", flush=True)
-    print("memory above start, MB: Aalen-Johansen with jackknife, by rows")
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for n in (1_000_000, 2_000_000, 4_000_000):
-        cumulative_incidence(rng.exponential(size=n), rng.integers(0, 3, n), n_causes=2)
-        print(f"{n:>10,} {(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) / 1024:8.0f}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from tests import longitudinal_reference as reference
 
-from ahsct.errors import DefinitionError, TableError
+from ahsct.errors import DefinitionError, RequestError, TableError
 from ahsct.estimates.hierarchical import Level, win_statistics
 
 DEATH = Level(name="death", kind="time")
@@ -162,8 +162,8 @@ def test_degenerate_comparisons_have_notes() -> None:
     assert single.filter(statistic="win_ratio")["std_error"][0] is None
     alone = win_statistics(small(arm=["a", "b"], x=[1.0, 2], stratum=["s", "t"]), level)
     assert alone["note"][0].startswith("not estimated: 2 patients in strata with one arm only")
-    nobody = win_statistics(small(arm=["a", "a"], x=[1.0, 2]), level)
-    assert nobody.height == 0
+    with pytest.raises(RequestError, match="win_statistics compares arms; found one only: a"):
+        win_statistics(small(arm=["a", "a"], x=[1.0, 2]), level)
     missing = win_statistics(small(arm=["a", "a", "b", "b"], x=[1.0, None, 3, None]), level)
     assert missing.filter(statistic="pairs_tied")["estimate"][0] == 0.75
 

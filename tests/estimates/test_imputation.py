@@ -181,7 +181,7 @@ def test_degenerate_input_and_refusals() -> None:
         imputed_difference(values, unit="mm", n_imputations=1)
     with pytest.raises(RequestError, match="No visit 9; there are 1, 2, 3"):
         imputed_difference(values, unit="mm", visit=9)
-    with pytest.raises(TableError, match="two rows at one visit"):
+    with pytest.raises(TableError, match="one row per patient and `visit`; 162 of 162 rows"):
         imputed_difference(pl.concat([values, values]), unit="mm")
     without = values.with_columns(baseline=pl.when(pl.col("patient_id") != "M01").then("baseline"))
     with pytest.raises(TableError, match="1 patients have no value, or several, of covariate 'baseline'"):

@@ -175,3 +175,13 @@ def test_wrong_words_are_refused() -> None:
         fit_panel_markov(seen, states=["well", "ill"], transitions=[("ill", "well")], death="ill")
     with pytest.raises(RequestError, match="different pairs"):
         fit_panel_markov(seen, states=["well", "ill"], transitions=[])
+
+
+@pytest.mark.parametrize("years", [-1.0, float("nan"), float("inf")])
+def test_impossible_times_are_refused(years: float) -> None:
+    seen = pl.DataFrame(
+        {"patient_id": list("aabb"), "day": [0.0, 365.25] * 2, "state": ["well", "ill", "well", "well"]}
+    )
+    fit = fit_panel_markov(seen, states=["well", "ill"], transitions=[("well", "ill")])
+    with pytest.raises(RequestError, match="years must be a number of years >= 0"):
+        transition_probabilities(fit, years)

@@ -4,7 +4,17 @@ import polars as pl
 import pytest
 
 from ahsct.errors import RequestError, TableError
-from ahsct.estimates import ProtocolPart, TargetTrial, e_value, exact_proportion, with_target_trial
+from ahsct.estimates import (
+    ProtocolPart,
+    TargetTrial,
+    e_value,
+    exact_proportion,
+    milestone,
+    propensity_weights,
+    weighted_kaplan_meier,
+    weighted_survival_difference,
+    with_target_trial,
+)
 from ahsct.vocabulary import RESULTS
 
 
@@ -87,6 +97,34 @@ def test_warnings_by_gravity() -> None:
     assert TargetTrial(**FULL).warnings() == [
         "time zero not stated for both groups: immortal time cannot be ruled out"
     ]
+
+
+def test_a_weighted_comparison_brings_its_checklist() -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": list("abcdefgh"),
+            "is_treated": [True] * 4 + [False] * 4,
+            "time_day": [100, 200, 400, 400] * 2,
+            "is_event": [True, False, False, False, True, True, False, False],
+        }
+    )
+    weights = propensity_weights(frame, covariates=[])
+    trial = TargetTrial(
+        **{**FULL, "confounders": ProtocolPart(trial="none: at random")},
+        time_zero_treated="decision",
+        time_zero_comparator="decision",
+        eligible_from="decision",
+    )
+    rows = weighted_survival_difference(frame, weights, at_years=1, trial=trial)
+    assert rows["statistic"].to_list() == ["survival_difference"] + ["target_trial"] * 9
+    assert rows["note"][0].endswith("; no randomisation; target trial: confounders not stated")
+    assert rows.filter(pl.col("mark") == "assumed")["term"].to_list() == ["confounders"]
+    silent = weighted_survival_difference(frame, weights, at_years=1)
+    assert silent["note"][0].endswith("; no randomisation; no target trial stated")
+    assert silent.filter(pl.col("mark") == "assumed").height == 9
+    assert silent["estimate"][0] == rows["estimate"][0]
+    read = milestone(weighted_kaplan_meier(frame, weights), at_years=1)
+    assert read["method"].str.contains("no randomisation").all()
 
 
 def test_without_a_protocol_everything_is_missing() -> None:

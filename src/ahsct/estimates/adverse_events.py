@@ -66,8 +66,14 @@ def adverse_event_rates(
         A column is missing, a patient stands twice in `patients` or only in `adverse_events`, a day is missing in
         `patients`, or a term is missing.
 
+    References
+    ----------
+    Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404. Garwood (1936), doi:10.1093/biomet/28.3-4.437.
+
     Examples
     --------
+    Sepsis in one of three, first on day 10; the three were watched 10 + 100 + 100 days for it, 0.575 years:
+
     >>> events = pl.DataFrame({"patient_id": ["a", "a", "b"], "term": ["sepsis", "sepsis", "rash"],
     ...                        "soc": ["Infections", "Infections", "Skin"], "start_day": [10, 50, 30]})
     >>> people = pl.DataFrame({"patient_id": ["a", "b", "c"], "end_day": [100, 100, 100]})
@@ -126,8 +132,14 @@ def worst_grades(
     RequestError
         The scale is unknown.
 
+    References
+    ----------
+    Clopper and Pearson (1934), doi:10.1093/biomet/26.4.404.
+
     Examples
     --------
+    Of three patients one had nothing, one a severe event after a mild one, one a fever without a word on severity:
+
     >>> events = pl.DataFrame({"patient_id": ["a", "a", "b"], "term": ["fever", "sepsis", "fever"],
     ...                        "start_day": [1, 5, 2], "severity": ["mild", "severe", None]})
     >>> people = pl.DataFrame({"patient_id": ["a", "b", "c"], "end_day": [100, 100, 100]})

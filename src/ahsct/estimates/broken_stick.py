@@ -47,19 +47,31 @@ def broken_stick(
     Parameters
     ----------
     values
-        `patient_id`, `years`, `number`; a row without time or number is left out and counted.
+        `patient_id`, `years`, `number`, one row per patient and time; a row without time or number is left out
+        and counted.
     unit
         Of `number`.
     break_years
         The known break; missing: estimated, between the second and the last but one distinct time.
     random_effects
         "intercept", "slope" or "uncorrelated_slope".
+    df_method
+        "kenward-roger" or "satterthwaite".
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
     pl.DataFrame
         Schema RESULTS, statistic "broken_stick": terms slope_before, slope_after, slope_change and, where
         estimated, break. What cannot be estimated has no estimate and a note.
+
+    Raises
+    ------
+    TableError
+        A column or a patient is missing, a number is not finite, or a patient has two rows at one time.
+    RequestError
+        The break is not finite, or a choice is unknown.
 
     References
     ----------
@@ -80,7 +92,7 @@ def broken_stick(
     >>> rows.select("term", pl.col("estimate").round(3)).rows()
     [('slope_before', -2.0), ('slope_after', -0.5), ('slope_change', 1.5)]
     """
-    frame, n_left_out = repeated_values("broken_stick", values, needed=["years", "number"])
+    frame, left_out = repeated_values("broken_stick", values, needed=["years", "number"], time="years")
     require_conf_level(conf_level)
     if break_years is not None and not np.isfinite(break_years):
         raise RequestError(f"break_years must be a finite number; found {break_years!r}.")
@@ -97,7 +109,7 @@ def broken_stick(
         "n": frame["patient_id"].n_unique(),
         "method": method,
     }
-    about = f"; {n_left_out} rows without time or number left out" if n_left_out else ""
+    about = f"; {left_out.height} rows without time or number left out" if left_out.height else ""
     try:
         rows = _slopes(data, break_years, df_method, conf_level)
     except TableError as error:

@@ -54,6 +54,8 @@ def cause_specific_hazards(
 
     Examples
     --------
+    Relapses of B and then A while B, A, B, A and A, B, A were at risk: r / ((2 + 2 r) (2 + r)) is largest at sqrt(2):
+
     >>> frame = pl.DataFrame({"time_day": [1, 2, 3, 4], "is_event": True, "arm": list("BABA"), "patient_id": list("abcd"),
     ...                       "cause": ["relapse", "relapse", "death", "death"]})
     >>> rows = cause_specific_hazards(frame).filter(pl.col("statistic") == "hazard_ratio")

@@ -120,6 +120,8 @@ def cox(
 
     Examples
     --------
+    X, Y and X, of whom the first two have the event in turn: r / ((2 + r) (1 + r)) is largest at r = sqrt(2):
+
     >>> frame = pl.DataFrame({"patient_id": ["a", "b", "c"], "time_day": [100, 200, 300],
     ...                       "is_event": [True, True, False], "arm": ["X", "Y", "X"]})
     >>> rows = cox(frame)
@@ -155,12 +157,38 @@ def fit_cox(
 ) -> CoxFit:
     """Fit one model and keep it, for `proportional_hazards_test` and `predicted_curves`.
 
-    Arguments and errors are those of `cox`, for the patients of one endpoint, definition, estimand and population.
+    Parameters
+    ----------
+    time_to_event
+        As for `cox`, the patients of one endpoint, definition, estimand and population.
+    covariates, terms, references, strata, ties, penalty, cluster
+        As for `cox`.
+
+    Returns
+    -------
+    CoxFit
+        `regression` (coefficients, covariance, likelihood: see `cox_regression`), and in `columns` the names of the
+        coefficients.
 
     Raises
     ------
     TableError
-        The table holds no or more than one of them, or no event.
+        The table holds no or more than one of them, or no event; or as for `cox`.
+    RequestError
+        As for `cox`.
+
+    References
+    ----------
+    See `cox_regression`. R: coxph(Surv(entry, time, event) ~ x + strata(s), ties, cluster), survival 3.5.3.
+
+    Examples
+    --------
+    X, Y and X, of whom the first two have the event in turn: r / ((2 + r) (1 + r)) is largest at r = sqrt(2):
+
+    >>> frame = pl.DataFrame({"patient_id": ["a", "b", "c"], "time_day": [100, 200, 300],
+    ...                       "is_event": [True, True, False], "arm": ["X", "Y", "X"]})
+    >>> round(math.exp(fit_cox(frame).regression.coefficients[0]), 6)
+    1.414214
     """
     _require_words("wald", penalty, cluster)
     found = list(groups("fit_cox", time_to_event, apart=ALL_BUT_ARM))

@@ -34,6 +34,8 @@ def values_under(
         the value is missing.
     intercurrent
         `patient_id`, `event` (treatment_death, other_death, dmt_restart, second_transplant, rescue), `day`.
+    estimand
+        How each intercurrent event is handled (`definitions`).
     failure_value
         What a composite strategy puts in place of values after the event, as EDSS 10 after a death.
 
@@ -49,6 +51,10 @@ def values_under(
         A composite strategy meets an event and there is no `failure_value`, or an event has no known name.
     TableError
         A column or a day is missing.
+
+    References
+    ----------
+    ICH E9(R1) (2019), section A.3.2 (strategies for intercurrent events).
 
     Examples
     --------

@@ -26,7 +26,7 @@ Rows = list[pl.DataFrame]
 
 @dataclass(frozen=True)
 class Estimates:
-    """`results` (schema RESULTS) and `curves` (schema CURVE)."""
+    """`results` (schema RESULTS) and `curves` (schema CURVE), as `estimate_outcomes` makes them."""
 
     results: pl.DataFrame
     curves: pl.DataFrame
@@ -39,12 +39,44 @@ def estimate_outcomes(study: Study, outcomes: Outcomes, definition: Definition) 
     reconstructed study every row without another mark is marked `illustration`; the analysis takes that
     back where a row gives a published number.
 
+    Parameters
+    ----------
+    study
+        A checked study; its name and kind of data stand in every row.
+    outcomes
+        Of that study, by `derive_outcomes`.
+    definition
+        The one the outcomes were derived under.
+
     Returns
     -------
     Estimates
         `results` (schema RESULTS) and `curves` (schema CURVE): Kaplan-Meier by endpoint, estimand and
         component, overall survival, follow-up (reverse), and cumulative incidence of treatment-related
         death and of engraftment.
+
+    Raises
+    ------
+    AhsctError
+        As the estimators raise it: a TableError where the outcomes are not those of this study or definition.
+
+    References
+    ----------
+    Those of the estimators, named in `method` of each row.
+
+    Examples
+    --------
+    The trial of 2016: of 24 patients infused one died of the treatment, 1/24:
+
+    >>> from ahsct.definitions import load_definition
+    >>> from ahsct.outcomes import derive_outcomes
+    >>> from ahsct.studies import example_folder
+    >>> from ahsct.tables import read_study
+    >>> study, definition = read_study(example_folder("atkins2016")), load_definition("atkins2016")
+    >>> found = estimate_outcomes(study, derive_outcomes(study, definition), definition)
+    >>> row = found.results.filter(endpoint="treatment_related_mortality", term="crude", population="infused")
+    >>> row.select("n_events", "n", pl.col("estimate").round(4)).row(0)
+    (1, 24, 0.0417)
     """
     arms = derive_arms(study, outcomes, definition)
     results, curves = endpoint_rows(arms, definition)

@@ -63,16 +63,43 @@ def impute_events(
         Values of `censor_reason` that are imputed; all when missing.
     cut_days
         Where the hazard may change.
+    reference_arm
+        The first by name when missing.
+    n_imputations
+        How many tables, two or more.
+    seed
+        The same seed gives a patient the same noise under every assumption and factor.
+
+    Yields
+    ------
+    pl.DataFrame
+        The given columns, patients in a stated order: `time_day` and `is_event` as imputed, `time_day` at most
+        the horizon.
 
     Raises
     ------
     TableError
-        There is more than one curve in an arm, delayed entry, a competing event, or a piece of the hazard in
-        which nobody of an arm was at risk.
+        There is nobody evaluable or in the reference arm, more than one curve in an arm, delayed entry, a competing
+        event, or a piece of the hazard in which nobody of an arm was at risk.
+    RequestError
+        The horizon or the factor is not positive, the assumption unknown, or there are fewer than two imputations.
 
     References
     ----------
     Atkinson, Kenward, Clayton and Carpenter (2019), doi:10.1002/pst.1954 (reference-based, events).
+
+    Examples
+    --------
+    One with the event on day 10, one who left on day 40, one whose event on day 150 lies beyond the horizon: only
+    the second day is drawn, after day 40, and is an event unless it is the horizon:
+
+    >>> frame = pl.DataFrame({"patient_id": list("abc"), "arm": ["A"] * 3, "time_day": [10, 40, 150],
+    ...                       "is_event": [True, False, True]})
+    >>> tables = list(impute_events(frame, horizon_day=100, n_imputations=20))
+    >>> {(table["time_day"][0], table["time_day"][2], table["is_event"][2]) for table in tables}
+    {(10, 100, False)}
+    >>> all(40 < t["time_day"][1] < 100 if t["is_event"][1] else t["time_day"][1] == 100 for t in tables)
+    True
     """
     events = _Events.of(time_to_event, horizon_day, reasons, reference_arm)
     _require(assumption, hazard_factor, n_imputations)
@@ -95,13 +122,45 @@ def imputed_milestone(
 ) -> pl.DataFrame:
     r"""Return the probability of no event up to the horizon by arm, and the differences, pooled over imputations.
 
-    Parameters are those of `impute_events`; each imputed data set gives a Kaplan-Meier estimate with
-    Greenwood's error, pooled by Rubin's rules as it is (limits are cut at 0 and 1).
+    Each imputed data set gives a Kaplan-Meier estimate with Greenwood's error, pooled by Rubin's rules as it is
+    (limits are cut at 0 and 1).
+
+    Parameters
+    ----------
+    time_to_event, horizon_day, assumption, hazard_factor, reasons, cut_days, reference_arm, n_imputations, seed
+        As for `impute_events`.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
     pl.DataFrame
-        Schema RESULTS: "survival_probability" of each arm, then "survival_difference"; mark "assumed".
+        Schema RESULTS: "survival_probability" of each arm, then "survival_difference" against the reference arm;
+        mark "assumed".
+
+    Raises
+    ------
+    TableError
+        As for `impute_events`.
+    RequestError
+        As for `impute_events`, or the level is unknown.
+
+    References
+    ----------
+    Rubin (1987), doi:10.1002/9780470316696. Atkinson et al. (2019), doi:10.1002/pst.1954.
+
+    Examples
+    --------
+    Everybody had the event or was followed to the horizon, so that nothing is imputed: 2 of 4 and 3 of 4 are free, and
+    by hand the error of the difference is sqrt(1/16 + 3/64):
+
+    >>> frame = pl.DataFrame({"patient_id": list("abcdefgh"), "arm": ["A"] * 4 + ["B"] * 4,
+    ...                       "time_day": [100, 200, 365, 365, 50, 365, 365, 365],
+    ...                       "is_event": [True, True, False, False, True, False, False, False]})
+    >>> rows = imputed_milestone(frame, horizon_day=365, n_imputations=2)
+    >>> rows.select("statistic", "arm", "estimate", pl.col("std_error").round(4)).rows()
+    [('survival_probability', 'A', 0.5, 0.25), ('survival_probability', 'B', 0.75, 0.2165),
+     ('survival_difference', 'B', 0.25, 0.3307)]
     """
     events = _Events.of(time_to_event, horizon_day, reasons, reference_arm)
     _require(assumption, hazard_factor, n_imputations)
@@ -156,7 +215,42 @@ def event_tipping_point(
 ) -> pl.DataFrame:
     """Return `imputed_milestone`'s differences for each factor, and the first at which p reaches alpha.
 
-    Every factor uses the same random numbers. `settings` are those of `imputed_milestone`.
+    Parameters
+    ----------
+    time_to_event, settings
+        As for `imputed_milestone`. Every factor uses the same random numbers.
+    hazard_factors
+        In order from the mildest.
+    alpha
+        The level that p has to reach.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema RESULTS: the differences of each factor (`term`), then for each arm "tipping_point", the first factor
+        at which p is no longer below alpha; where there is none no estimate and a note.
+
+    Raises
+    ------
+    TableError
+        As for `imputed_milestone`.
+    RequestError
+        There is no factor, or as for `imputed_milestone`.
+
+    References
+    ----------
+    Atkinson et al. (2019), doi:10.1002/pst.1954.
+
+    Examples
+    --------
+    Two arms of four with nobody lost, 2 and 3 of 4 free: p is 0.45 whatever the factor, and the first one tips it:
+
+    >>> frame = pl.DataFrame({"patient_id": list("abcdefgh"), "arm": ["A"] * 4 + ["B"] * 4,
+    ...                       "time_day": [100, 200, 365, 365, 50, 365, 365, 365],
+    ...                       "is_event": [True, True, False, False, True, False, False, False]})
+    >>> rows = event_tipping_point(frame, [1.0, 2.0], horizon_day=365, n_imputations=2)
+    >>> rows.select("statistic", "estimate", pl.col("p_value").round(2)).rows()
+    [('survival_difference', 0.25, 0.45), ('survival_difference', 0.25, 0.45), ('tipping_point', 1.0, None)]
     """
     if not hazard_factors:
         raise RequestError("event_tipping_point needs one or more hazard_factors.")

@@ -45,8 +45,14 @@ def censoring_periods(
     RequestError
         `every_days` is not above 0.
 
+    References
+    ----------
+    Robins and Finkelstein (2000), doi:10.1111/j.0006-341X.2000.00779.x.
+
     Examples
     --------
+    Periods of 91 days; the EDSS of day 100 is known from the third on, which ends with the restart of a drug:
+
     >>> times = pl.DataFrame({"patient_id": ["a"], "time_day": [200], "is_event": [False],
     ...                       "censor_reason": ["censored at dmt_restart"]})
     >>> known = pl.DataFrame({"patient_id": ["a", "a"], "day": [-5, 100], "edss": [3.0, 4.5]})

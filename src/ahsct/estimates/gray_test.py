@@ -55,6 +55,9 @@ def gray_test(time_to_event: pl.DataFrame, *, rho: float = 0.0, strata: Sequence
 
     Examples
     --------
+    By hand the score of A for relapse is (1 - 3/6) + (1 - 2/5) + (1 - 1/4) = 1.85: B's deaths stay at risk as 3 of 3. The
+    chi-squared are those of cmprsk's cuminc:
+
     >>> frame = pl.DataFrame({"time_day": [1, 2, 3, 4, 5, 6], "is_event": [True] * 5 + [False], "arm": list("ABABAB"),
     ...                       "cause": ["relapse", "death", "relapse", "death", "relapse", None]})
     >>> gray_test(frame).select("term", pl.col("estimate").round(3), "df").rows()

@@ -16,7 +16,7 @@ import polars as pl
 
 from ahsct.errors import DefinitionError, TableError
 from ahsct.estimates._intervals import require_conf_level
-from ahsct.estimates._values import arms_of
+from ahsct.estimates._values import arms_of, require_two_arms
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
 
@@ -32,6 +32,16 @@ class Level:
     kind "time": columns `<name>_day` and `<name>_is_event`; the later event is better, and a patient without
     one beats an event seen while (or when) the patient was still followed. kind "number": column `<name>`;
     a difference decides when it is larger than `margin`, and a missing value decides nothing.
+
+    Raises
+    ------
+    DefinitionError
+        The margin is negative, or a time has a margin or is better when earlier.
+
+    Examples
+    --------
+    >>> Level(name="death", kind="time").columns
+    ('death_day', 'death_is_event')
     """
 
     name: str
@@ -70,6 +80,10 @@ def win_statistics(
         levels.
     levels
         In order of weight, death first.
+    reference_arm
+        The first by name when missing.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
@@ -77,6 +91,16 @@ def win_statistics(
         Schema RESULTS for each arm: "win_ratio", "win_odds" (intervals on the log scale), "net_benefit" (on
         the scale of atanh, so that it agrees with the win odds), "finkelstein_schoenfeld" (z with the
         permutation variance) and, for each level and the ties, "pairs_won", "pairs_lost", "pairs_tied".
+
+    Raises
+    ------
+    TableError
+        A column is missing, a patient stands twice, an arm, a stratum or a time is not stated, or nobody is in the
+        reference arm.
+    RequestError
+        There is one arm only, or the level does not lie between 0 and 1.
+    DefinitionError
+        There is no level.
 
     Notes
     -----
@@ -120,6 +144,8 @@ def win_statistics(
     if frame["stratum"].null_count():
         raise TableError("`outcomes.stratum` must be stated for every patient.")
     arms = arms_of(frame, reference_arm)
+    if frame.height:
+        require_two_arms("win_statistics", arms)
     rows: list[dict[str, Any]] = []
     for arm in arms[1:]:
         pair = frame.filter(pl.col("arm").is_in([arm, arms[0]])).sort("stratum", "patient_id")

@@ -64,14 +64,20 @@ def illness_death(
     RequestError
         A time is not above 0.
 
+    References
+    ----------
+    Joly, Commenges, Helmer and Letenneur (2002), doi:10.1093/biostatistics/3.3.433 (the model); see `fit_panel_markov`.
+
     Examples
     --------
+    Of the intensities 0.5158 and 0.1155 by hand 0.5158 / 0.6313 (1 - exp(-0.6313)) = 0.3825:
+
     >>> frame = pl.DataFrame({"patient_id": list("abcdef"), "left_day": [0, 180, 360, 360, 180, 360], "right_day": [180, 360, None, None, None, None],
     ...     "time_day": [180, 360, 400, 400, 300, 400], "is_event": [True, True, False, False, False, False], "cause": None})
     >>> survival = pl.DataFrame({"patient_id": list("abcdef"), "time_day": [500, 900, 400, 400, 300, 400],
     ...                          "is_event": [True, False, False, False, True, False]})
-    >>> illness_death(frame, survival, at_years=[1]).select("statistic", "term").rows()[0]
-    ('cumulative_incidence', 'event')
+    >>> illness_death(frame, survival, at_years=[1]).select("term", pl.col("estimate").round(4)).rows()[:3]
+    [('event', 0.3825), ('free -> event', 0.5158), ('free -> dead', 0.1155)]
     """
     require_conf_level(conf_level)
     if not at_years or not all(0 < year < np.inf for year in at_years):

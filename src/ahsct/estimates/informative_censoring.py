@@ -59,6 +59,10 @@ def censoring_bounds(
     TableError
         As for `kaplan_meier`, or `censor_reason` is missing.
 
+    References
+    ----------
+    Manski (1990), American Economic Review 80:319-323.
+
     Examples
     --------
     Of four patients one restarts a drug at 1 year; by hand 3/4 and 3/4 x 2/3 observed:
@@ -183,8 +187,14 @@ def censoring_weighted_survival(
     TableError, RequestError
         As for `censoring_weights`; the interval or the level is unknown; `largest_weight` is below 1.
 
+    References
+    ----------
+    Robins and Finkelstein (2000), doi:10.1111/j.0006-341X.2000.00779.x.
+
     Examples
     --------
+    Two of four are censored after 90 days; the other two stand for all, and one of them has the event:
+
     >>> frame = pl.DataFrame({"patient_id": ["a", "b", "c", "c", "d", "d"], "start_day": [0, 0, 0, 90, 0, 90],
     ...                       "stop_day": [90, 90, 90, 180, 90, 180], "is_event": [False] * 5 + [True],
     ...                       "is_censored": [True, True] + [False] * 4})

@@ -97,6 +97,10 @@ def interval_log_rank(
     RequestError
         The scores are unknown.
 
+    References
+    ----------
+    Fay and Shaw (2010), doi:10.18637/jss.v036.i02. R: interval::ictest, interval 1.1.
+
     Examples
     --------
     Scores 1/2, 1/2, -1/4, -3/4 with variance 3/8; sums 1 and -1 over two patients each:

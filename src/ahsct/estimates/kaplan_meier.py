@@ -123,8 +123,23 @@ def reverse_kaplan_meier(
     """Kaplan-Meier estimate of follow-up: censorings are its events, events censor it.
 
     The probability of still being followed had nobody had the event; its median is the median follow-up.
-    Arguments, result and errors are those of `kaplan_meier`; `method` says reverse. `n_events` counts the
-    censorings, `n_censored` the events.
+
+    Parameters
+    ----------
+    time_to_event, interval, conf_level
+        As for `kaplan_meier`.
+
+    Returns
+    -------
+    pl.DataFrame
+        Schema CURVE; `method` says reverse, `n_events` counts the censorings, `n_censored` the events.
+
+    Raises
+    ------
+    TableError
+        As for `kaplan_meier`.
+    RequestError
+        The interval or the level is unknown.
 
     References
     ----------
@@ -132,6 +147,8 @@ def reverse_kaplan_meier(
 
     Examples
     --------
+    One event, then two censorings of the two still followed, by hand 1/2 and 0:
+
     >>> frame = pl.DataFrame({"time_day": [100, 200, 300], "is_event": [True, False, False]})
     >>> reverse_kaplan_meier(frame)["estimate"].to_list()
     [1.0, 1.0, 0.5, 0.0]

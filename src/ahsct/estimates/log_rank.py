@@ -169,6 +169,8 @@ def log_rank(
 
     Examples
     --------
+    Expected in X 2/4 + 1/3 = 5/6 with variance 1/4 + 2/9: chi-squared (2 - 5/6)^2 / (17/36):
+
     >>> frame = pl.DataFrame({"time_day": [1, 2, 3, 4], "is_event": [True, True, False, False],
     ...                       "arm": ["X", "X", "Y", "Y"]})
     >>> log_rank(frame).select("statistic", "arm", pl.col("estimate").round(4), "n_events").rows()

@@ -122,14 +122,32 @@ def maic_weights(
 def maic_balance(weights: PatientWeights, *, means: Mapping[str, float]) -> pl.DataFrame:
     """Return each covariate's mean here, without and with weights, beside the published one.
 
+    Parameters
+    ----------
+    weights
+        From `maic_weights`.
+    means
+        The published mean of each covariate.
+
     Returns
     -------
     pl.DataFrame
         Schema RESULTS, statistic "mean": per covariate (`term`) a row with `component` "unweighted", "weighted" and
         "published".
 
+    Raises
+    ------
+    RequestError
+        A covariate has no published mean.
+
+    References
+    ----------
+    Signorovitch et al (2010), doi:10.2165/11538370-000000000-00000.
+
     Examples
     --------
+    Half of the patients are women, of the published ones three in four:
+
     >>> frame = pl.DataFrame({"patient_id": list("abcd"), "is_woman": [1, 1, 0, 0]})
     >>> means = {"is_woman": 0.75}
     >>> maic_balance(maic_weights(frame, means=means), means=means)["estimate"].round(6).to_list()

@@ -84,6 +84,8 @@ def match_patients(
 
     Examples
     --------
+    40 goes with 39 and 30 with 31; near 75 there is nobody:
+
     >>> frame = pl.DataFrame({"patient_id": list("abcdef"), "age": [30.0, 40, 50, 31, 39, 75],
     ...                       "is_treated": [True, True, False, False, False, True]})
     >>> matches = match_patients(frame, covariates=["age"], caliper=0.5)

@@ -144,6 +144,8 @@ def mean_cumulative_function(
 
     Examples
     --------
+    One event, after 100 days, in two patients, of whom one is followed 200 and one 400 days:
+
     >>> frame = pl.DataFrame({"patient_id": ["a", "a", "b"], "start_day": [0, 100, 0],
     ...                       "stop_day": [100, 400, 200], "is_event": [True, False, False]})
     >>> mean_cumulative_function(frame).select("n_at_risk", "n_events", "estimate").rows()
@@ -205,8 +207,14 @@ def mean_count(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     RequestError
         The time is negative or the curve is no mean cumulative function.
 
+    References
+    ----------
+    Lawless and Nadeau (1995), doi:10.1080/00401706.1995.10484300.
+
     Examples
     --------
+    One event, after 100 days, in two patients who are both followed:
+
     >>> frame = pl.DataFrame({"patient_id": ["a", "a", "b"], "start_day": [0, 100, 0],
     ...                       "stop_day": [100, 800, 800], "is_event": [True, False, False]})
     >>> mean_count(mean_cumulative_function(frame), at_years=1).select("estimate", "n", "n_at_risk").row(0)

@@ -65,8 +65,15 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     TableError
         The times of a curve do not rise from 0: rows are missing or doubled.
 
+    References
+    ----------
+    Fay, Brittain and Proschan (2013), doi:10.1093/biostatistics/kxt016. Clopper and Pearson (1934),
+    doi:10.1093/biomet/26.4.404.
+
     Examples
     --------
+    16 of 23 free of activity at 3 years, everybody followed so long, by hand 16/23:
+
     >>> from ahsct.estimates import kaplan_meier
     >>> frame = pl.DataFrame({"time_day": [300] * 7 + [1500] * 16, "is_event": [True] * 7 + [False] * 16})
     >>> rows = milestone(kaplan_meier(frame), at_years=3)

@@ -147,6 +147,8 @@ def negative_binomial_rates(
 
     Examples
     --------
+    Ten events in five patients of one year each: the rate is 2:
+
     >>> frame = pl.DataFrame({"number": [0, 0, 1, 3, 6], "exposure_years": [1.0, 1.0, 1.0, 1.0, 1.0]})
     >>> negative_binomial_rates(frame).select("statistic", pl.col("estimate", "lower", "upper").round(3)).rows()
     [('rate', 2.0, 0.535, 14.606), ('dispersion', 1.304, 0.0, 9.984)]

@@ -50,6 +50,8 @@ def paired_change(
         "lower" or "higher".
     zeros
         "pratt" or "wilcoxon": what the signed-rank test does with patients who did not change.
+    conf_level
+        Two-sided, between 0 and 1.
     seed
         For the drawn subsets, only where changes have no common step (see Notes).
 
@@ -64,6 +66,13 @@ def paired_change(
         `win_odds`: (better + unchanged / 2) / (worse + unchanged / 2), delta method on the log scale;
         `win_ratio`: better / worse with the exact conditional interval, its p value that of the sign test.
         All p values are two-sided: both tails at least as far from the centre.
+
+    Raises
+    ------
+    TableError
+        A column is missing, a patient stands twice, or a value is not finite.
+    RequestError
+        A word or the level is unknown.
 
     Notes
     -----

@@ -14,6 +14,7 @@ from ahsct.estimates._groups import LABELS
 from ahsct.estimates._markov_chain import reachable, transition_rows
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats
+from ahsct.estimates.milestones import require_years
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
 _NEEDED = ("patient_id", "day", "state")
@@ -71,6 +72,11 @@ def fit_panel_markov(
     alive
         The word in `state` for "alive, state not known"; only as a patient's last observation.
 
+    Returns
+    -------
+    PanelMarkov
+        Log intensities per year of the m transitions with their covariance (m x m), and the log-likelihood.
+
     Raises
     ------
     TableError
@@ -121,15 +127,39 @@ def fit_panel_markov(
 
 
 def transition_probabilities(fit: PanelMarkov, years: float) -> tuple[Floats, Floats]:
-    """Return the matrix P(years) and its standard errors by the delta method.
+    r"""Return the matrix $P(t) = e^{Qt}$ and its standard errors by the delta method.
+
+    Parameters
+    ----------
+    fit
+        From `fit_panel_markov`, k states.
+    years
+        The time t, >= 0.
+
+    Returns
+    -------
+    tuple
+        P (k x k; row: the state at the start, column: the state at t), and the errors (k x k).
+
+    Raises
+    ------
+    RequestError
+        The time is negative, not finite, or too long for these intensities to be computed.
+
+    References
+    ----------
+    Kalbfleisch and Lawless (1985), doi:10.1080/01621459.1985.10478195. R: pmatrix.msm(fit, t), msm 1.7.
 
     Examples
     --------
+    Of two well at the start one is ill a year later: half a year's stay well each, 1/4 after two:
+
     >>> frame = pl.DataFrame({"patient_id": list("aabb"), "day": [0.0, 365.25] * 2, "state": ["well", "ill", "well", "well"]})
     >>> fit = fit_panel_markov(frame, states=["well", "ill"], transitions=[("well", "ill")])
     >>> transition_probabilities(fit, 2)[0].round(6).tolist()
     [[0.25, 0.75], [0.0, 1.0]]
     """
+    require_years("years", years)
     k = len(fit.states)
     found = transition_rows(fit.log_rates, fit.origin, fit.target, k, np.arange(k), np.full(k, float(years)))
     if found is None:  # a fitted model has measurable intensities; only the years can be too many

@@ -30,10 +30,10 @@ def panel_markov(
 ) -> pl.DataFrame:
     """Fit the model by arm, and return its intensities and what they say about the states over time.
 
-    Arguments and errors are those of `fit_panel_markov`; with a column `arm` each arm has its own model.
-
     Parameters
     ----------
+    observations, states, transitions, death, alive
+        As for `fit_panel_markov`; with a column `arm` each arm has its own model.
     at_years
         Times for the probability of each state, from each state.
     conf_level
@@ -45,6 +45,28 @@ def panel_markov(
         Schema RESULTS. `term` is "from -> to": "transition_intensity" (per patient-year); "sojourn_time" (mean years in
         a state, `term` the state); "transition_probability" at each of `at_years`. `std_error` is that of the log for
         the first two. Where an arm's model cannot be fitted it has one row, whose note says why.
+
+    Raises
+    ------
+    TableError
+        As for `fit_panel_markov`.
+    RequestError
+        As for `fit_panel_markov`; a time is not above 0, or the level is unknown.
+
+    References
+    ----------
+    See `fit_panel_markov`.
+
+    Examples
+    --------
+    Four well at the start, half of them ill at a visit a year later. By hand the intensity is log 2 = 0.6931 a year,
+    a stay lasts 1 / log 2 = 1.4427 years, and after two years 1/4 are still well:
+
+    >>> frame = pl.DataFrame({"patient_id": list("aabbccdd"), "day": [0.0, 365.25] * 4,
+    ...                       "state": ["well", "ill", "well", "ill", "well", "well", "well", "well"]})
+    >>> rows = panel_markov(frame, states=["well", "ill"], transitions=[("well", "ill")], at_years=[2.0])
+    >>> rows.select("term", pl.col("estimate").round(4)).rows()
+    [('well -> ill', 0.6931), ('well', 1.4427), ('well -> well', 0.25), ('well -> ill', 0.75)]
     """
     require_conf_level(conf_level)
     if wrong := [year for year in at_years if not 0 < year < np.inf]:

@@ -43,11 +43,20 @@ class PatientWeights:
 def effective_sample_size(weights: PatientWeights) -> pl.DataFrame:
     r"""Return, by group, how many unweighted patients would say as much: $(\sum w)^2 / \sum w^2$ (Kish).
 
+    Parameters
+    ----------
+    weights
+        From `propensity_weights`, `match_patients` or `maic_weights`.
+
     Returns
     -------
     pl.DataFrame
         Schema RESULTS, statistic "effective_sample_size"; `n` counts the patients, the note gives the largest share
         that one patient has of the group's weight.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, Wiley. Phillippo et al (2016), NICE DSU technical support document 18.
 
     Examples
     --------

@@ -133,6 +133,8 @@ def permutation_log_rank(
 
     Examples
     --------
+    Scores 3/4, 5/12 and twice -7/12: of the six ways to choose two of four, two have a sum as far from 0 as 7/6:
+
     >>> frame = pl.DataFrame({"time_day": [1, 2, 3, 4], "is_event": [True, True, False, False],
     ...                       "arm": ["X", "X", "Y", "Y"]})
     >>> permutation_log_rank(frame, reference_arm="Y").select("arm", pl.col("p_value").round(4), "method").row(0)

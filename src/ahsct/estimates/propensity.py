@@ -96,6 +96,11 @@ def covariate_balance(weights: PatientWeights) -> pl.DataFrame:
     with the unweighted variances (divisor n - 1) in both. Values within 0.1 are commonly called balanced; the number
     says nothing of what was not measured.
 
+    Parameters
+    ----------
+    weights
+        From `propensity_weights` or `match_patients`.
+
     Returns
     -------
     pl.DataFrame
@@ -103,12 +108,20 @@ def covariate_balance(weights: PatientWeights) -> pl.DataFrame:
         "unweighted" and one with "weighted". Missing, with a note, where a group has one patient or both have no
         spread.
 
+    Raises
+    ------
+    RequestError
+        The weights bring one group to published means: see `maic_balance`.
+
     References
     ----------
     Austin and Stuart (2015), doi:10.1002/sim.6607.
 
     Examples
     --------
+    2 of 3 treated are men and 2 of 5 others; the variances are 1/3 and 3/10: by hand (2/3 - 2/5) / sqrt(19/60). With
+    overlap weights the means are equal:
+
     >>> frame = pl.DataFrame({"patient_id": list("abcdefgh"), "is_man": [1, 1, 1, 1, 0, 0, 0, 0],
     ...                       "is_treated": [True, True, False, False, True, False, False, False]})
     >>> rows = covariate_balance(propensity_weights(frame, covariates=["is_man"], estimand="overlap"))

@@ -145,8 +145,25 @@ def proportion_ratio(
     $\tilde p_1 = \varphi \tilde p_0$ having the largest likelihood of all such pairs; c = N / (N - 1) for
     "miettinen-nurminen", 1 for "koopman".
 
-    Parameters, errors and columns are those of `proportion_difference`; the statistic is "proportion_ratio".
-    Without an event in the reference, estimate and upper limit are missing; without any event, all three are.
+    Parameters
+    ----------
+    n_events, n, n_events_reference, n_reference, conf_level, with_p_value
+        As for `proportion_difference`.
+    method
+        "miettinen-nurminen" or "koopman".
+
+    Returns
+    -------
+    pl.DataFrame
+        One row of schema RESULTS, statistic "proportion_ratio". Without an event in the reference, estimate and upper
+        limit are missing; without any event, all three are.
+
+    Raises
+    ------
+    TableError
+        A group is empty, or has more events than patients.
+    RequestError
+        The method or the level is unknown.
 
     References
     ----------
@@ -154,6 +171,8 @@ def proportion_ratio(
 
     Examples
     --------
+    8 of 24 against 16 of 24, by hand the ratio 1/2:
+
     >>> proportion_ratio(8, 24, 16, 24).select(pl.col("estimate", "lower", "upper").round(4)).row(0)
     (0.5, 0.2552, 0.9094)
     """

@@ -118,14 +118,32 @@ def proportional_odds(
     Parameters
     ----------
     values
-        One row per patient: `patient_id`, `arm`, `number` [the category, higher = further up], covariates.
+        One row per patient: `patient_id`, `arm`, `number` [the category, higher = further up], covariates; a row
+        without number or covariate is not evaluable and counted.
+    reference_arm
+        The first by name when missing.
+    covariates
+        Names of columns with numbers.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
     pl.DataFrame
         Schema RESULTS: "odds_ratio" (Wald interval and p on the log scale) for each arm but the reference,
         then "proportionality_test": likelihood ratio against arms with an odds ratio for each cut. Where the
-        likelihood has no maximum (separation) there is no estimate and a note.
+        likelihood has no maximum (separation), or an arm has no known category, there is no estimate and a note.
+
+    Raises
+    ------
+    TableError
+        A column is missing, a number is not finite, a patient stands twice, or nobody is in the reference arm.
+    RequestError
+        The level does not lie between 0 and 1.
+
+    References
+    ----------
+    McCullagh (1980), doi:10.1111/j.2517-6161.1980.tb01109.x. R: clm(category ~ arm), ordinal 2022.11.16.
 
     Examples
     --------
@@ -136,14 +154,14 @@ def proportional_odds(
     >>> proportional_odds(values)["estimate"].round(6).to_list()
     [9.0, None]
     """
-    frame, n_left = repeated_values("proportional_odds", values, needed=["number", *covariates])
+    frame, left_out = repeated_values("proportional_odds", values, needed=["number", *covariates])
     require_conf_level(conf_level)
     if frame["patient_id"].is_duplicated().any():
         raise TableError("proportional_odds needs one row per patient; a patient stands in `values` twice.")
-    arms = arms_of(frame, reference_arm)
+    arms = arms_of(pl.concat([frame, left_out]), reference_arm)
     levels, code = np.unique(frame["number"].to_numpy(), return_inverse=True)
     n_in = {arm: int((frame["arm"] == arm).sum()) for arm in arms}
-    common: dict[str, Any] = {"n_not_evaluable": n_left, "unit": "ratio"}
+    common: dict[str, Any] = {"n_not_evaluable": left_out.height, "unit": "ratio"}
     method = "proportional odds model (cumulative logit), Wald"
     odds = [
         result(
@@ -164,26 +182,37 @@ def proportional_odds(
         **common,
     ) | {"unit": "chi-squared"}
     arm = frame["arm"].to_numpy()
+    seen = [a for a in arms if n_in[a]]
     X = np.column_stack(
-        [(arm == a).astype(float) for a in arms[1:]]
+        [(arm == a).astype(float) for a in seen[1:]]
         + [frame[name].to_numpy().astype(float) for name in covariates]
         or [np.zeros((frame.height, 0))]
     )
-    why = _why_not(arms, levels, X)
+    why = _why_not(arms, seen, levels, X)
     if why is None:
         fit = cumulative_logit(code, X)
         if not fit.is_finite:
             why = "the likelihood has no maximum: categories and arms or covariates are separated"
     if why is not None:
         return results_frame([{**row, "note": f"not estimated: {why}"} for row in (*odds, test)])
-    for place, row in enumerate(odds):
-        row |= _odds_ratio(fit, levels.size - 1 + place, conf_level) | {"note": f"{levels.size} categories"}
-    return results_frame([*odds, {**test, **_proportionality(fit, code, X, len(arms) - 1)}])
+    for row in odds:
+        if row["arm"] not in seen:
+            row["note"] = f"not estimated: {_no_value([row['arm']])}"
+            continue
+        place = levels.size - 2 + seen.index(row["arm"])
+        row |= _odds_ratio(fit, place, conf_level) | {"note": f"{levels.size} categories"}
+    return results_frame([*odds, {**test, **_proportionality(fit, code, X, len(seen) - 1)}])
 
 
-def _why_not(arms: list[str], levels: npt.NDArray[Any], X: Array) -> str | None:
+def _no_value(arms: list[str]) -> str:
+    return f"no category is known in arm {', '.join(arms)}"
+
+
+def _why_not(arms: list[str], seen: list[str], levels: npt.NDArray[Any], X: Array) -> str | None:
     if len(arms) < 2:
         return "a comparison needs two arms"
+    if arms[0] not in seen or len(seen) < 2:
+        return _no_value([arm for arm in arms if arm not in seen])
     if levels.size < 2:
         return "all values are equal"
     if np.linalg.matrix_rank(np.column_stack([np.ones(len(X)), X])) < X.shape[1] + 1:

@@ -18,8 +18,31 @@ def median_time(curve: pl.DataFrame) -> pl.DataFrame:
 
     For a cumulative incidence it is the time by which half of all patients had the event.
 
+    Parameters
+    ----------
+    curve
+        Schema CURVE, whole.
+
+    Returns
+    -------
+    pl.DataFrame
+        As from `quantile_time`.
+
+    Raises
+    ------
+    RequestError
+        The curve counts recurrent events.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
+
+    References
+    ----------
+    Brookmeyer and Crowley (1982), doi:10.2307/2530286.
+
     Examples
     --------
+    Three patients, events after 1 and 2 years: the curve falls to 2/3 and 1/3, below one half at 2:
+
     >>> from ahsct.estimates import kaplan_meier
     >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75], "is_event": [True, True, False]})
     >>> median_time(kaplan_meier(frame)).select("estimate", "lower", "upper", "note").row(0)
@@ -51,6 +74,8 @@ def quantile_time(curve: pl.DataFrame, *, probability: float) -> pl.DataFrame:
     ------
     RequestError
         The probability does not lie between 0 and 1, or the curve counts recurrent events.
+    TableError
+        The times of a curve do not rise from 0: rows are missing or doubled.
 
     References
     ----------
@@ -59,6 +84,8 @@ def quantile_time(curve: pl.DataFrame, *, probability: float) -> pl.DataFrame:
 
     Examples
     --------
+    The curve falls to 3/4, 1/2 and 1/4 at 1, 2 and 3 years and stays there up to the last censoring:
+
     >>> from ahsct.estimates import kaplan_meier
     >>> frame = pl.DataFrame({"time_day": [365.25, 730.5, 1095.75, 1461.0], "is_event": [True, True, True, False]})
     >>> quantile_time(kaplan_meier(frame), probability=0.75)["estimate"].item()  # flat at 1/4 from year 3 to 4

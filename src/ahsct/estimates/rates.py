@@ -152,6 +152,8 @@ def rate_ratio(
 
     Examples
     --------
+    By hand (5 / 60) / (21 / 72):
+
     >>> rate_ratio(5, 60, 21, 72).select(pl.col("estimate", "lower", "upper").round(4)).row(0)
     (0.2857, 0.0842, 0.7786)
     """

@@ -168,11 +168,20 @@ def visit_means(
     ----------
     values
         `patient_id`, `visit` [number in the order of visits, or years], `number`, where there are arms `arm`,
-        and the covariates (the same at all visits of a patient, as the baseline value).
+        and the covariates (the same at all visits of a patient, as the baseline value); one row per patient and
+        visit. A row without visit, number or covariate is left out and counted.
+    unit
+        Of `number`.
+    covariance
+        "unstructured", "ar1" or "compound_symmetry", the same in all arms.
     covariates
-        Names of columns; a row without one is left out and counted.
+        Names of columns.
     df_method
         "kenward-roger", "satterthwaite" or "kenward-roger-observed" (see `repeated_measures`).
+    reference_arm
+        Differences are against it; the first by name when missing.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
@@ -180,8 +189,33 @@ def visit_means(
         Schema RESULTS: statistic "mean", term `visit <v>`, for each arm, then "mean_difference" with
         `reference_arm`. A cell without values has no estimate and a note; so has everything where the model
         cannot be fitted.
+
+    Raises
+    ------
+    TableError
+        A column or a patient is missing, a number is not finite, no visit is stated, or a patient stands in two arms
+        or has two rows at one visit, or nobody is in the reference arm.
+    RequestError
+        A choice or the level is unknown.
+
+    References
+    ----------
+    See `repeated_measures`.
+
+    Examples
+    --------
+    Three patients an arm, all at both visits: each visit is a t test. At the first the means are 2 and 4, the
+    variances 1 and 4, the error of the difference sqrt((1 + 4) / 3); at the second 2 and 6, 1 and 1, sqrt(2 / 3):
+
+    >>> values = pl.DataFrame({"patient_id": list("abcdef") * 2, "arm": (["A"] * 3 + ["B"] * 3) * 2,
+    ...                        "visit": [1] * 6 + [2] * 6, "number": [1.0, 2, 3, 2, 4, 6, 1, 3, 2, 5, 6, 7]})
+    >>> rows = visit_means(values, unit="points").filter(statistic="mean_difference")
+    >>> rows.select("term", pl.col("estimate", "std_error", "df").round(4)).rows()
+    [('visit 1', 2.0, 1.291, 4.0), ('visit 2', 4.0, 0.8165, 4.0)]
     """
-    frame, n_left_out = repeated_values("visit_means", values, needed=["visit", "number", *covariates])
+    frame, left_out = repeated_values(
+        "visit_means", values, needed=["visit", "number", *covariates], time="visit"
+    )
     require_conf_level(conf_level)
     if covariance not in STRUCTURES:
         raise RequestError(
@@ -190,7 +224,13 @@ def visit_means(
     method = (
         f"MMRM (REML, {STRUCTURES[covariance][0]}, {DF_NAMES[require_df_method(df_method, DF_NAMES)]} df)"
     )
-    arms, visits = arms_of(frame, reference_arm), sorted(frame["visit"].unique().to_list())
+    everybody = pl.concat([frame, left_out])
+    arms, visits = (
+        arms_of(everybody, reference_arm),
+        sorted(everybody["visit"].drop_nulls().unique().to_list()),
+    )
+    if everybody.height and not visits:
+        raise TableError(f"visit_means: `values.visit` is missing in all {everybody.height} rows.")
     cells = [(arm, visit) for arm in arms for visit in visits]
     n_in = {
         key: rows["patient_id"].n_unique()
@@ -202,10 +242,10 @@ def visit_means(
     for name in covariates:
         centre = frame.unique("patient_id", keep="first", maintain_order=True)[name].mean()
         centred = frame[name].to_numpy().astype(float) - centre
-        X += [centred * (visit == v) for v in visits]
+        X += [centred * (visit == v) for v in visits if (visit == v).any()]
     fit, note = None, f"{frame.height} values of {frame['patient_id'].n_unique()} patients"
-    if n_left_out:
-        note += f"; {n_left_out} rows without visit, number or covariate left out"
+    if left_out.height:
+        note += f"; {left_out.height} rows without visit, number or covariate left out"
     if covariates:
         note += f"; at the patients' mean of {', '.join(covariates)}"
     try:

@@ -25,6 +25,8 @@ def shift_table(values: pl.DataFrame, *, conf_level: float = 0.95) -> pl.DataFra
     values
         One row per patient: `patient_id`, `before`, `after` (numbers or words); what is missing is a
         category of its own.
+    conf_level
+        Of the exact intervals, two-sided, between 0 and 1.
 
     Returns
     -------
@@ -33,12 +35,21 @@ def shift_table(values: pl.DataFrame, *, conf_level: float = 0.95) -> pl.DataFra
         category before, with the Clopper-Pearson interval; then "marginal_homogeneity": Stuart and Maxwell's
         chi-squared of those with both values.
 
+    Raises
+    ------
+    TableError
+        A column is missing, or a patient stands twice.
+    RequestError
+        The level does not lie between 0 and 1.
+
     References
     ----------
     Maxwell (1970), doi:10.1192/bjp.116.535.651. R: coin::mh_test(table), coin 1.4.2.
 
     Examples
     --------
+    Two started low, two high, of whom one has no later value:
+
     >>> values = pl.DataFrame({"patient_id": list("abcd"), "before": ["low", "low", "high", "high"],
     ...                        "after": ["low", "high", "low", None]})
     >>> rows = shift_table(values)

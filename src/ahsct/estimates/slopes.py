@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ def mean_slope(
     Parameters
     ----------
     values
-        `patient_id`, `years` [from time zero], `number` and, where there are arms, `arm`. A row without time
-        or number is left out and counted in the note.
+        `patient_id`, `years` [from time zero], `number` and, where there are arms, `arm`; one row per patient
+        and time. A row without time or number is left out and counted in the note.
     unit
         Of `number`, as "percent".
     random_effects
@@ -52,13 +53,28 @@ def mean_slope(
         "kenward-roger" or "satterthwaite".
     reference_arm
         Differences are against it; the first by name when missing.
+    conf_level
+        Two-sided, between 0 and 1.
 
     Returns
     -------
     pl.DataFrame
         Schema RESULTS, statistic "mixed_model": terms `level_at_zero` and `slope` of each arm, then the
-        differences, with `reference_arm`. What cannot be estimated has no estimate and a note; a singular
-        fit (a variance of zero, or a correlation of 1) says so.
+        differences, with `reference_arm`. What cannot be estimated has no estimate and a note, an arm without
+        values too; a singular fit (a variance of zero, or a correlation of 1) says so.
+
+    Raises
+    ------
+    TableError
+        A column or a patient is missing, a number is not finite, a patient stands in two arms or has two rows
+        at one time, or nobody is in the reference arm.
+    RequestError
+        A choice or the level is unknown.
+
+    References
+    ----------
+    Kenward and Roger (1997), doi:10.2307/2533558.
+    R: lmer(number ~ 0 + arm + arm:years + (years | patient_id)), lmerTest, pbkrtest.
 
     Examples
     --------
@@ -71,8 +87,8 @@ def mean_slope(
     >>> rows.filter(term="slope").select(pl.col("estimate", "std_error", "df").round(4)).row(0)
     (3.0, 1.5275, 2.0)
     """
-    frame, n_left_out = repeated_values("mean_slope", values, needed=["years", "number"])
-    arms = arms_of(frame, reference_arm)
+    frame, left_out = repeated_values("mean_slope", values, needed=["years", "number"], time="years")
+    arms = arms_of(pl.concat([frame, left_out]), reference_arm)
     method = (
         f"linear mixed model (REML, {random_effects_name(random_effects)}, "
         f"{DF_NAMES[require_df_method(df_method)]} df)"
@@ -80,9 +96,11 @@ def mean_slope(
     require_conf_level(conf_level)
     units = {"level_at_zero": unit, "slope": f"{unit} per year"}
     n_by_arm = {arm: frame.filter(pl.col("arm") == arm)["patient_id"].n_unique() for arm in arms}
+    seen = [arm for arm in arms if n_by_arm[arm]]
     t = frame["years"].to_numpy()
-    indicators = np.column_stack([(frame["arm"] == arm).to_numpy().astype(float) for arm in arms] or [t])
+    indicators = np.column_stack([(frame["arm"] == arm).to_numpy().astype(float) for arm in seen] or [t])
     X = np.column_stack([indicators, indicators * t[:, None]])
+    fit, note = None, ""
     try:
         fit = linear_mixed_model(
             frame["number"].to_numpy(),
@@ -93,25 +111,34 @@ def mean_slope(
         )
         note = fit_note(fit)
     except TableError as error:
-        fit, note = None, f"not estimated: {error}"
-    if n_left_out:
-        note = f"{note}; {n_left_out} rows without time or number left out"
+        note = f"not estimated: {error}"
+    if left_out.height:
+        note = f"{note}; {left_out.height} rows without time or number left out"
+
+    def row(term: str, signs: Mapping[str, float]) -> dict[str, Any]:
+        if empty := [arm for arm in signs if arm not in seen]:
+            return {"note": f"not estimated: no row with time and number in arm {', '.join(empty)}"}
+        if fit is None:
+            return {}
+        weights = np.zeros(2 * len(seen))
+        for arm, sign in signs.items():
+            weights[list(units).index(term) * len(seen) + seen.index(arm)] = sign
+        try:
+            return t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
+        except TableError as error:
+            return {"note": f"not estimated: {error}"}
+
     rows = []
-    for place, arm in enumerate(arms):
-        for which, term in enumerate(units):
-            weights = np.zeros(2 * len(arms))
-            weights[which * len(arms) + place] = 1
-            rows.append(_row(fit, weights, df_method, conf_level))
-            rows[-1] |= {"arm": arm, "term": term, "unit": units[term], "n": n_by_arm[arm]}
-    for place, arm in enumerate(arms[1:], start=1):
-        for which, term in enumerate(units):
-            weights = np.zeros(2 * len(arms))
-            weights[which * len(arms) + place], weights[which * len(arms)] = 1, -1
-            rows.append(_row(fit, weights, df_method, conf_level))
-            rows[-1] |= {"arm": arm, "reference_arm": arms[0], "term": f"difference_{term}"}
-            rows[-1] |= {"unit": units[term], "n": n_by_arm[arm] + n_by_arm[arms[0]]}
+    for arm in arms:
+        for term, of in units.items():
+            rows.append(row(term, {arm: 1}) | {"arm": arm, "term": term, "unit": of, "n": n_by_arm[arm]})
+    for arm in arms[1:]:
+        for term, of in units.items():
+            rows.append(row(term, {arm: 1, arms[0]: -1}) | {"arm": arm, "reference_arm": arms[0]})
+            rows[-1] |= {"term": f"difference_{term}", "unit": of, "n": n_by_arm[arm] + n_by_arm[arms[0]]}
     return results_frame(
-        result(**{"statistic": "mixed_model", "method": method, **with_note(row, note)}) for row in rows
+        result(**{"statistic": "mixed_model", "method": method, **with_note(columns, note)})
+        for columns in rows
     )
 
 
@@ -138,12 +165,3 @@ def fit_note(fit: MixedModel) -> str:
     if fit.is_boundary:
         note += f"; {SINGULAR}"
     return note
-
-
-def _row(fit: MixedModel | None, weights: Array, df_method: str, conf_level: float) -> dict[str, Any]:
-    if fit is None:
-        return {}
-    try:
-        return t_interval(*fit.contrast(weights, df_method=df_method), conf_level)
-    except TableError as error:
-        return {"note": f"not estimated: {error}"}

@@ -116,8 +116,14 @@ def occupation_at(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     RequestError
         The time is negative or not finite.
 
+    References
+    ----------
+    See `state_occupation`.
+
     Examples
     --------
+    One of two falls ill on day 100:
+
     >>> stays = pl.DataFrame({"patient_id": ["a", "b"], "from_state": "well", "to_state": ["ill", None],
     ...                       "start_day": 0, "stop_day": [100, 800]})
     >>> rows = occupation_at(state_occupation(stays, states=["well", "ill"]), at_years=1)

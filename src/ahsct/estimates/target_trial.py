@@ -14,7 +14,13 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolPart:
-    """One part of the protocol: as the trial would have it, and as the data stand in for it."""
+    """One part of the protocol: as the trial would have it, and as the data stand in for it.
+
+    Examples
+    --------
+    >>> ProtocolPart(trial="at random").is_stated
+    False
+    """
 
     trial: str = ""
     emulation: str = ""
@@ -90,7 +96,8 @@ def with_target_trial(results: pl.DataFrame, trial: TargetTrial | None) -> pl.Da
     Parameters
     ----------
     results
-        Schema RESULTS, of a comparison without randomisation.
+        Schema RESULTS, of a comparison without randomisation: of `e_value`, `covariate_balance`, or your own.
+        `weighted_survival_difference` does this itself.
     trial
         The target trial; None puts "no target trial stated" into each note and lists every part as not stated.
 
@@ -100,8 +107,14 @@ def with_target_trial(results: pl.DataFrame, trial: TargetTrial | None) -> pl.Da
         Schema RESULTS; after the given rows one of statistic "target_trial" per part (`term`), the text in `note` as
         "trial: ...; here: ...", `mark` assumed where it is not stated.
 
+    References
+    ----------
+    Hernan and Robins (2016), doi:10.1093/aje/kwv254.
+
     Examples
     --------
+    Eight parts of the protocol and time zero, none of them stated:
+
     >>> from ahsct.estimates.unmeasured_confounding import e_value
     >>> rows = with_target_trial(e_value(2.0), None)
     >>> rows["note"][0], rows.filter(pl.col("statistic") == "target_trial").height

@@ -132,6 +132,8 @@ def turnbull(
 
     Examples
     --------
+    Three patients in intervals that do not overlap: a third each:
+
     >>> frame = pl.DataFrame({"time_day": [100, 200, 300], "is_event": [True, True, False],
     ...                       "left_day": [0, 100, 300], "right_day": [100, 200, None]})
     >>> turnbull(frame)["estimate"].round(6).to_list()

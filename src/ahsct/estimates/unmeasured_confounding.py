@@ -54,6 +54,8 @@ def e_value(
 
     Examples
     --------
+    By hand 3.9 + sqrt(3.9 x 2.9) and 1.8 + sqrt(1.8 x 0.8):
+
     >>> e_value(3.9, lower=1.8, upper=8.7).select("term", pl.col("estimate").round(2)).rows()
     [('estimate', 7.26), ('limit nearest to 1', 3.0)]
     """

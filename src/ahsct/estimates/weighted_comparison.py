@@ -18,6 +18,7 @@ from ahsct.estimates._weighted_survival import (
 )
 from ahsct.estimates.patient_weights import COMPARATOR, TREATED, PatientWeights
 from ahsct.estimates.rows import result, results_frame
+from ahsct.estimates.target_trial import TargetTrial, with_target_trial
 from ahsct.vocabulary import DAYS_PER_YEAR, require_columns
 
 
@@ -46,6 +47,7 @@ def weighted_kaplan_meier(
         Schema CURVE, `arm` "treated" and "comparator". Counts are of patients, not of weights. The standard error is
         the infinitesimal jackknife over patients (over pairs when matched), which treats neither the patients' weights
         as numbers of patients nor estimated weights as known. `milestone` reads the curve; no exact interval exists.
+        `method` says that there was no randomisation.
 
     Raises
     ------
@@ -61,6 +63,8 @@ def weighted_kaplan_meier(
 
     Examples
     --------
+    By hand the treated weigh 2, 2 and 4 and the first dies: 6/8 survive.
+
     >>> from ahsct.estimates.propensity import propensity_weights
     >>> frame = pl.DataFrame({"patient_id": list("abcdefgh"), "is_man": [1, 1, 1, 1, 0, 0, 0, 0],
     ...                       "is_treated": [True, True, False, False, True, False, False, False]})
@@ -78,7 +82,7 @@ def weighted_kaplan_meier(
             **labels,
             "arm": name,
             **weighted_block(fit, interval, conf_level),
-            "method": f"weighted Kaplan-Meier, {weights.name}, infinitesimal jackknife, {interval}",
+            "method": f"weighted Kaplan-Meier, {weights.name}, no randomisation, infinitesimal jackknife, {interval}",
         }
         for name, fit in fits.items()
     )
@@ -89,19 +93,45 @@ def weighted_survival_difference(
     weights: PatientWeights,
     *,
     at_years: float,
+    trial: TargetTrial | None = None,
     conf_level: float = 0.95,
     with_p_value: bool = False,
 ) -> pl.DataFrame:
     """Return the difference of the weighted survival of the two groups at a time, treated minus comparator.
 
-    Parameters and errors are those of `weighted_kaplan_meier`. The standard error adds each patient's influence on
-    both curves, also by way of the weights' coefficients, before squaring.
+    The standard error adds each patient's influence on both curves, also by way of the weights' coefficients, before
+    squaring.
+
+    Parameters
+    ----------
+    time_to_event, weights
+        As for `weighted_kaplan_meier`, with patients of both groups.
+    at_years
+        The time, >= 0.
+    trial
+        The trial that the comparison stands in for; missing: none is stated, and the rows say so.
+    conf_level
+        Two-sided, between 0 and 1.
+    with_p_value
+        Add the two-sided p-value of no difference (normal).
 
     Returns
     -------
     pl.DataFrame
-        One row of schema RESULTS, statistic "survival_difference", normal interval; missing with a note where the
-        follow-up of a group ends before, or nobody had an event so that there is no error.
+        Schema RESULTS: statistic "survival_difference", normal interval; missing with a note where the follow-up of a
+        group ends before, or nobody had an event so that there is no error. Its note says that there was no
+        randomisation and what the trial leaves open, and below it stands the checklist (see `with_target_trial`).
+
+    Raises
+    ------
+    TableError
+        As for `weighted_kaplan_meier`.
+    RequestError
+        There is one group only, the time is negative, or the level is unknown.
+
+    References
+    ----------
+    Lunceford and Davidian (2004), doi:10.1002/sim.1903. Hernan and Robins (2016), doi:10.1093/aje/kwv254.
 
     Examples
     --------
@@ -114,9 +144,11 @@ def weighted_survival_difference(
     >>> times = frame.select("patient_id", pl.Series("time_day", [300, 900, 700, 200, 900, 100, 900, 900]),
     ...                      pl.Series("is_event", [True, False, True, True, False, True, False, False]))
     >>> weights = propensity_weights(frame, covariates=["is_man"])
-    >>> row = weighted_survival_difference(times, weights, at_years=2).row(0, named=True)
-    >>> row["note"], round(row["estimate"], 3)
-    ('0.75 treated, 0.3333 comparator', 0.417)
+    >>> rows = weighted_survival_difference(times, weights, at_years=2)
+    >>> round(rows["estimate"][0], 3), rows["note"][0]
+    (0.417, '0.75 treated, 0.3333 comparator; no randomisation; no target trial stated')
+    >>> rows["statistic"].value_counts(sort=True).row(0)
+    ('target_trial', 9)
     """
     z = float(ndtri(1 - (1 - require_conf_level(conf_level)) / 2))
     if not at_years >= 0:
@@ -156,7 +188,7 @@ def weighted_survival_difference(
         note=note,
         **columns,
     )
-    return results_frame([row])
+    return with_target_trial(results_frame([row]), trial)
 
 
 def _upper_tail(z: float) -> float:

@@ -62,6 +62,10 @@ def simulate_without_treatment(
     RequestError
         Too few simulations, or the level is unknown.
 
+    References
+    ----------
+    Efron and Morris (1973), doi:10.1080/01621459.1973.10481350 (a patient's rate given the own count and all others').
+
     Examples
     --------
     >>> frame = pl.DataFrame({"n_before": [6, 2, 4, 3], "years_before": [3.0, 1.0, 2.0, 2.0],
