@@ -114,7 +114,7 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
     if one.estimator in _COUNTS_SAY_LITTLE:
         return [pointwise]
-    exact = one.row(**columns, **_exact(one, at_years, rows))
+    exact = one.row(**columns, **exact_limits(one, at_years, rows))
     if exact.get("lower") is None:
         return [pointwise, exact]
     if why := _why_exact_first(columns):
@@ -123,7 +123,11 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     return [pointwise, exact]
 
 
-def _exact(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
+def exact_limits(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
+    """Return `lower`, `upper` and `method` of the exact interval at a time, or `method` and a `note` where none is known.
+
+    `rows` is how many rows of the curve lie at or before the time.
+    """
     n_before = int(np.searchsorted(one.time, at_years * (1 - ROUNDING)))
     n_censored_before = int(one.n_censored[:n_before].sum())
     name = "Clopper-Pearson" if n_censored_before == 0 else "beta product"
