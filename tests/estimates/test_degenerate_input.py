@@ -129,3 +129,15 @@ def test_everybody_alive_is_no_certainty() -> None:
     ).row(0, named=True)
     assert (row["estimate"], row["lower"], row["upper"]) == (0, None, None)
     assert np.isfinite(row["estimate"])
+
+
+def test_a_weighted_group_without_events_has_no_error() -> None:
+    """3 of 12 comparators against none of 12 treated: the error is that of the 3 alone, and the note says so."""
+    frame = patients([1, 0] * 3 + [0] * 18, day=400).with_columns(is_treated=pl.int_range(24) % 2 == 1)
+    weights = est.propensity_weights(frame, covariates=[])
+    row = est.weighted_survival_difference(frame, weights, at_years=400 / 365.25).row(0, named=True)
+    assert row["std_error"] == pytest.approx(math.sqrt(0.75 * 0.25 / 12), rel=1e-12)
+    assert "no error can be estimated in treated" in row["note"]
+    both = frame.with_columns(is_event=pl.col("is_event") | (pl.int_range(24) == 1))
+    row = est.weighted_survival_difference(both, weights, at_years=400 / 365.25).row(0, named=True)
+    assert "no error" not in row["note"]

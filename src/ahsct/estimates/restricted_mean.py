@@ -182,15 +182,15 @@ def _difference(one: Curve, reference: Curve, horizon: float) -> list[dict[str, 
         **{name: own[name] + other[name] for name in ("n", "n_events", "n_censored", "n_at_risk")},
     }
 
-    def rows(how: str, difference: Mapping[str, Any], ratio: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def rows(how: str, difference: dict[str, Any], ratio: dict[str, Any]) -> list[dict[str, Any]]:
         method = f"area under {one.estimator}, {how}"
         both = {"unit": "ratio", "statistic": "restricted_mean_ratio", "method": f"{method}, log"}
         first = {"unit": "years", "statistic": "restricted_mean_difference", "method": method}
         return [one.row(**columns | first | difference), one.row(**columns | both | ratio)]
 
     if own.get("estimate") is None or other.get("estimate") is None:
-        note = "; ".join(f"{row['arm']}: {row['note']}" for row in pair if row.get("estimate") is None)
-        return rows("normal", {"note": note}, {"note": note})
+        ended = "; ".join(f"{row['arm']}: {row['note']}" for row in pair if row.get("estimate") is None)
+        return rows("normal", {"note": ended}, {"note": ended})
     means = [row["estimate"] for row in pair]
     errors = [row.get("std_error") or 0.0 for row in pair]
     difference = means[0] - means[1]
