@@ -24,6 +24,10 @@ from ahsct.vocabulary import DAYS_PER_YEAR
 
 INTERVALS = ("wald", "profile")
 FEW_CLUSTERS = 20
+ROUNDING_OF_ROBUST = 1e-7  # of the model's error: what rounding leaves of a robust error of 0
+NO_ROBUST_ERROR = (
+    "the robust error is 0, as no cluster of patients departs from the model: no error can be estimated"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +107,7 @@ def cox(
         Schema RESULTS. A row of statistic "hazard_ratio" per coefficient, named by `term` (for the arm by `arm` and
         `reference_arm`), whose `std_error` is that of the logarithm. Then the tests of all coefficients together,
         `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
-        the last, with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
+        the last (missing, with a note, where the robust covariance has not full rank), with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
         events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
         still gives its one limit. Without any event there is one row that says so.
 
@@ -193,13 +197,21 @@ def hazard_ratio_rows(
             columns["note"] = _diverging(beta)
         else:
             std_error = math.sqrt(regression.variance[k, k])
-            columns |= {"estimate": math.exp(beta), "std_error": std_error}
-            columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
-            columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2)) if std_error > 0 else None
+            columns["estimate"] = math.exp(beta)
+            if std_error <= ROUNDING_OF_ROBUST * math.sqrt(regression.covariance[k, k]):
+                columns["note"] = NO_ROBUST_ERROR
+            else:
+                columns["std_error"] = std_error
+                columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
+                columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2))
         if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
             columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
-        if regression.n_clusters is not None and regression.n_clusters < FEW_CLUSTERS:
+        if (
+            "std_error" in columns
+            and regression.n_clusters is not None
+            and regression.n_clusters < FEW_CLUSTERS
+        ):
             few = f"robust error from {regression.n_clusters} clusters: with so few it tends to be too small"
             columns["note"] = "; ".join(filter(None, (columns.get("note"), few)))
         row = {"statistic": statistic, "unit": "ratio", "method": method, "conf_level": conf_level}
@@ -264,7 +276,8 @@ def _with_covariates(group: Group, covariates: pl.DataFrame | None, names: Seque
 
 def _tests(fit: CoxFit) -> list[dict[str, Any]]:
     regression = fit.regression
-    df, found = len(fit.columns), []
+    df = len(fit.columns)
+    found: list[tuple[str, float | None]] = []
     if regression.robust is None:
         found.append(("likelihood_ratio", 2 * (regression.likelihood.value - regression.null.value)))
         if not regression.is_penalised:
@@ -272,21 +285,23 @@ def _tests(fit: CoxFit) -> list[dict[str, Any]]:
             found.append(("score", float(null.score @ np.linalg.solve(null.information, null.score))))
     if not regression.is_penalised and not regression.is_diverging.any():
         beta = regression.coefficients
-        rank = np.linalg.matrix_rank(regression.variance, hermitian=True)
-        if rank == df:
-            found.append(("wald", float(beta @ np.linalg.solve(regression.variance, beta))))
-    return [
-        _row(
-            fit,
-            statistic=f"{name}_test",
-            unit="chi-squared",
-            method=f"{fit.method}, all coefficients" + (", robust" if regression.robust is not None else ""),
-            estimate=max(value, 0.0),
-            df=df,
-            p_value=float(chdtrc(df, max(value, 0.0))),
-        )
-        for name, value in found
-    ]
+        # a covariance is compared with the model's, or rounding would pass for one
+        size = np.sqrt(np.diag(regression.covariance))
+        tolerance = ROUNDING_OF_ROBUST**2
+        rank = np.linalg.matrix_rank(regression.variance / np.outer(size, size), tolerance, hermitian=True)
+        is_full = rank == df
+        value = float(beta @ np.linalg.solve(regression.variance, beta)) if is_full else None
+        if is_full or regression.robust is not None:
+            found.append(("wald", value))
+    method = f"{fit.method}, all coefficients" + (", robust" if regression.robust is not None else "")
+    rows = []
+    for name, value in found:
+        columns: dict[str, Any] = {"note": "the robust covariance has not full rank: no test"}
+        if value is not None:
+            columns = {"estimate": max(value, 0.0), "p_value": float(chdtrc(df, max(value, 0.0)))}
+        named = {"statistic": f"{name}_test", "unit": "chi-squared", "method": method, "df": df}
+        rows.append(_row(fit, **named, **columns))
+    return rows
 
 
 def _row(fit: CoxFit, **columns: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.estimates.competing import require_causes
+from ahsct.estimates.cox import NO_ROBUST_ERROR, ROUNDING_OF_ROBUST
 from ahsct.estimates.interval_regression import named_column, with_covariates
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
@@ -62,7 +63,7 @@ def fine_gray(
     pl.DataFrame
         Schema RESULTS, one row per coefficient: statistic "subdistribution_hazard_ratio"; `std_error` is that of the
         log, from the sandwich that knows that the censoring distribution was estimated. Where nothing can be
-        fitted the estimate is missing and the note says why.
+        fitted the estimate is missing and the note says why; so are error and limits where the sandwich is 0.
 
     Raises
     ------
@@ -230,16 +231,17 @@ def _rows(
     rows = []
     for k, column in enumerate(made.columns):
         beta, error = float(fit.coefficients[k]), math.sqrt(fit.covariance[k, k])
+        named = {**columns, **named_column(column), "estimate": math.exp(beta), "conf_level": conf_level}
+        if error <= ROUNDING_OF_ROBUST * math.sqrt(fit.model_covariance[k, k]):
+            rows.append(result(**named, note=NO_ROBUST_ERROR))
+            continue
         rows.append(
             result(
-                **columns,
-                **named_column(column),
-                estimate=math.exp(beta),
+                **named,
                 std_error=error,
                 lower=math.exp(beta - z * error),
                 upper=math.exp(beta + z * error),
-                conf_level=conf_level,
-                p_value=float(chdtrc(1, (beta / error) ** 2)) if error > 0 else None,
+                p_value=float(chdtrc(1, (beta / error) ** 2)),
             )
         )
     return rows
