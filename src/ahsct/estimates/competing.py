@@ -113,7 +113,7 @@ def aalen_johansen(
     TableError
         As for `kaplan_meier`, or an event has no cause.
     RequestError
-        The variance or the level is unknown.
+        The variance or the level is unknown, or there is no event and `causes` names none.
 
     References
     ----------
@@ -136,6 +136,12 @@ def aalen_johansen(
     parts = list(groups("aalen_johansen", time_to_event))
     for part in parts:
         require_causes("aalen_johansen", part.rows)
+        if not _causes_of(part, parts, first=causes):
+            raise RequestError(
+                f"aalen_johansen: no event in {part.rows.height} patients, so that no cause has a curve. Name the "
+                "causes, as causes=['relapse', 'competing_death']: each gets a curve of zeros, and a milestone its "
+                "upper limit."
+            )
     return curve_frame(
         block
         for part in parts

@@ -109,7 +109,7 @@ def cox(
         `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
         the last (missing, with a note, where the robust covariance has not full rank), with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
         events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
-        still gives its one limit. Without any event there is one row that says so.
+        still gives its one limit. Without any event, or where nobody can be evaluated, there is one row that says so.
 
     Raises
     ------
@@ -133,16 +133,16 @@ def cox(
     _require_words(interval, penalty, cluster)
     require_conf_level(conf_level)
     rows: list[dict[str, Any]] = []
-    for group in groups("cox", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("cox", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         if not group.rows["is_event"].any():
             note = f"no event in {group.rows.height} patients: no information on a hazard ratio"
-            rows.append(_empty_row(group, note, ties))
+            rows += group.told([_empty_row(group, note if group.rows.height else None, ties)])
             continue
         fit = _fit(
             group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
             cluster=cluster,
         )  # fmt: skip
-        rows += hazard_ratio_rows(fit, interval=interval, conf_level=conf_level)
+        rows += group.told(hazard_ratio_rows(fit, interval=interval, conf_level=conf_level))
     return results_frame(rows)
 
 
@@ -322,7 +322,7 @@ def _named(column: Column) -> dict[str, str | None]:
     return {"term": column.label}
 
 
-def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
+def _empty_row(group: Group, note: str | None, ties: str) -> dict[str, Any]:
     method = f"Cox, {ties} ties"
     n = group.rows.height
     columns: dict[str, Any] = dict(group.labels) | {"n_events": 0, "note": note}

@@ -13,7 +13,7 @@ from scipy.special import chdtrc, ndtri
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._design import design
-from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups
+from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups, of_kinds
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
@@ -87,17 +87,24 @@ def fine_gray(
     """
     require_conf_level(conf_level)
     require_columns("fine_gray", "time_to_event", time_to_event, ("cause",))
-    known = sorted(set(time_to_event.filter(pl.col("is_event"))["cause"].drop_nulls().to_list()))
+    known = sorted(
+        set(
+            of_kinds("time_to_event", time_to_event)
+            .filter(pl.col("is_event"))["cause"]
+            .drop_nulls()
+            .to_list()
+        )
+    )
     if known and cause not in known:
         raise RequestError(
             f"fine_gray: nobody had the cause {cause!r}; seen are {', '.join(known)}.{did_you_mean(cause, known)}"
         )
     rows: list[dict[str, Any]] = []
-    for group in groups("fine_gray", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("fine_gray", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         require_causes("fine_gray", group.rows)
         if group.entry is not None:
             raise TableError("fine_gray takes no delayed entry; start risk at time zero.")
-        rows += _rows(group, covariates, cause, terms, references, conf_level)
+        rows += group.told(_rows(group, covariates, cause, terms, references, conf_level))
     return results_frame(rows)
 
 
@@ -211,18 +218,20 @@ def _rows(
     references: Mapping[str, str] | None,
     conf_level: float,
 ) -> list[dict[str, Any]]:
-    frame = with_covariates("fine_gray", group.rows, covariates, terms)
-    made = design("fine_gray", frame, terms, references)
-    is_own = (frame["cause"] == cause).fill_null(False).to_numpy()
-    kind = np.where(~frame["is_event"].to_numpy(), 0, np.where(is_own, 1, 2))
     columns: dict[str, Any] = {
         **group.labels,
         "statistic": "subdistribution_hazard_ratio",
         "unit": "ratio",
-        "n": frame.height,
-        "n_events": int((kind == 1).sum()),
+        "n": group.rows.height,
         "method": f"Fine-Gray ({cause}), Breslow ties, Wald, sandwich error of the log",
     }
+    if group.rows.is_empty():
+        return [result(**columns)]
+    frame = with_covariates("fine_gray", group.rows, covariates, terms)
+    made = design("fine_gray", frame, terms, references)
+    is_own = (frame["cause"] == cause).fill_null(False).to_numpy()
+    kind = np.where(~frame["is_event"].to_numpy(), 0, np.where(is_own, 1, 2))
+    columns["n_events"] = int((kind == 1).sum())
     try:
         fit = subdistribution(frame["time_day"].to_numpy(), kind, made.x)
     except TableError as problem:

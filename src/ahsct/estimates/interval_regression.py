@@ -89,7 +89,12 @@ def interval_regression(
     require_conf_level(conf_level)
     require_columns("interval_regression", "time_to_event", time_to_event, ("left_day", "right_day"))
     rows: list[dict[str, Any]] = []
-    for group in groups("interval_regression", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("interval_regression", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
+        if group.rows.is_empty():
+            columns: dict[str, Any] = {"unit": "ratio", "n": 0}
+            columns["method"] = f"interval-censored, {MODELS[model]}"
+            rows += group.told([result(**group.labels, statistic=_statistic(model), **columns)])
+            continue
         require_no_competing_event("interval_regression", group.rows)
         if group.entry is not None:
             raise TableError(
@@ -97,7 +102,7 @@ def interval_regression(
             )
         frame = with_covariates("interval_regression", group.rows, covariates, terms)
         made = design("interval_regression", frame, terms, references)
-        rows += _rows(group, made, model, conf_level)
+        rows += group.told(_rows(group, made, model, conf_level))
     return results_frame(rows)
 
 
@@ -147,14 +152,22 @@ def _rows(group: Group, made: Design, model: str, conf_level: float) -> list[dic
         "n_events": int(np.isfinite(right).sum()),
         "conf_level": conf_level,
     }
-    statistic = "time_ratio" if model == "lognormal" else "hazard_ratio"
     try:
         if model == "proportional_hazards":
             return _free_baseline(left, right, made, common)
         return _parametric(left, right, made, common, model)
     except TableError as problem:
-        common |= {"statistic": statistic, "unit": "ratio", "method": f"interval-censored, {MODELS[model]}"}
+        common |= {
+            "statistic": _statistic(model),
+            "unit": "ratio",
+            "method": f"interval-censored, {MODELS[model]}",
+        }
         return [result(**common, **named_column(column), note=str(problem)) for column in made.columns]
+
+
+def _statistic(model: str) -> str:
+    """Return the statistic that a model gives first."""
+    return "time_ratio" if model == "lognormal" else "hazard_ratio"
 
 
 def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, Any]) -> list[dict[str, Any]]:

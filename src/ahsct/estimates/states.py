@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.errors import RequestError, TableError, did_you_mean
-from ahsct.estimates._groups import LABELS, curve_frame
+from ahsct.estimates._groups import LABELS, curve_frame, of_kinds
 from ahsct.estimates._intervals import pointwise, require_conf_level
 from ahsct.estimates._state_occupation import Sojourns, occupation
 from ahsct.estimates.rows import result, results_frame
@@ -17,6 +17,7 @@ from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, conform, require_columns
 
 VARIANCES = {"infinitesimal_jackknife": "infinitesimal jackknife", "greenwood": "Greenwood (Markov)"}
 _NEEDED = ("patient_id", "from_state", "to_state", "start_day", "stop_day")
+_KINDS = dict.fromkeys((*LABELS, "from_state", "to_state"), pl.String) | dict.fromkeys(_NEEDED[-2:], pl.Int64)
 
 
 def state_occupation(
@@ -83,6 +84,7 @@ def state_occupation(
             f"No variance {variance!r}; known are {', '.join(VARIANCES)}.{did_you_mean(variance, VARIANCES)}"
         )
     require_columns("state_occupation", "transitions", transitions, _NEEDED)
+    transitions = of_kinds("transitions", transitions, _KINDS)
     codes = _codes(transitions, states, initial)
     frame = transitions.with_row_index("_row", offset=1).with_columns(
         pl.lit("").alias(name) for name in LABELS[:-1] if name not in transitions.columns
