@@ -55,14 +55,18 @@ def test_results_say_that_nobody_can_be_evaluated(name: str) -> None:
         assert (row["estimate"], row["n"], row["n_not_evaluable"]) == (None, 0, 6)
         assert row["note"] == "none of 6 patients can be evaluated"
     assert rows.height == 1
-    assert RESULTS[name](table(name)).filter(pl.col("statistic") != "expected_events")["n_not_evaluable"][0] == 0
+    assert (
+        RESULTS[name](table(name)).filter(pl.col("statistic") != "expected_events")["n_not_evaluable"][0] == 0
+    )
     assert RESULTS[name](table(name).clear()).is_empty()
 
 
 @pytest.mark.parametrize("name", ["log_rank", "cox", "gray_test", "fine_gray", "interval_log_rank"])
 def test_results_say_that_an_arm_is_gone(name: str) -> None:
-    third = table(name).head(2).with_columns(
-        patient_id=pl.Series(["g", "h"]), arm=pl.lit("Z"), is_evaluable=pl.lit(False)
+    third = (
+        table(name)
+        .head(2)
+        .with_columns(patient_id=pl.Series(["g", "h"]), arm=pl.lit("Z"), is_evaluable=pl.lit(False))
     )
     row = RESULTS[name](pl.concat([table(name), third])).row(0, named=True)
     assert row["n_not_evaluable"] == 2
@@ -99,14 +103,18 @@ NOT_FLAGS = {"a share": [0.9] * 6, "numbers": [1, 0, 1, 1, 0, 2], "words": ["yes
 @pytest.mark.parametrize("name", [*RESULTS, *CURVES])
 def test_only_flags_are_events(name: str, values: list[object]) -> None:
     estimate = (RESULTS | CURVES)[name]
-    with pytest.raises(TableError, match=r"`time_to_event.is_event` must be true or false; the column is of type"):
+    with pytest.raises(
+        TableError, match=r"`time_to_event.is_event` must be true or false; the column is of type"
+    ):
         estimate(table(name).with_columns(is_event=pl.Series(values)))
 
 
 @pytest.mark.parametrize("name", [*RESULTS, *CURVES])
 def test_only_numbers_are_days_and_only_texts_are_arms(name: str) -> None:
     estimate = (RESULTS | CURVES)[name]
-    with pytest.raises(TableError, match=r"`time_to_event.time_day` must be a number; the column is of type String"):
+    with pytest.raises(
+        TableError, match=r"`time_to_event.time_day` must be a number; the column is of type String"
+    ):
         estimate(table(name).with_columns(pl.col("time_day").cast(pl.String)))
     with pytest.raises(TableError, match=r"`time_to_event.arm` must be text; the column is of type Int64"):
         estimate(table(name).with_columns(arm=pl.Series([1, 1, 1, 2, 2, 2])))
@@ -122,7 +130,13 @@ def test_types_of_other_tables() -> None:
         with pytest.raises(TableError, match=r"`recurrent.is_event` must be true or false"):
             estimate(events)
     stays = pl.DataFrame(
-        {"patient_id": ["a"], "from_state": ["well"], "to_state": ["ill"], "start_day": ["0"], "stop_day": [9]}
+        {
+            "patient_id": ["a"],
+            "from_state": ["well"],
+            "to_state": ["ill"],
+            "start_day": ["0"],
+            "stop_day": [9],
+        }
     )
     with pytest.raises(TableError, match=r"`transitions.start_day` must be a number"):
         est.state_occupation(stays, states=["well", "ill"])

@@ -13,7 +13,7 @@ from scipy.special import chdtrc, ndtri
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._design import design
-from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups, of_kinds
+from ahsct.estimates._groups import ALL_BUT_ARM, Group, groups
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
@@ -87,23 +87,18 @@ def fine_gray(
     """
     require_conf_level(conf_level)
     require_columns("fine_gray", "time_to_event", time_to_event, ("cause",))
-    known = sorted(
-        set(
-            of_kinds("time_to_event", time_to_event)
-            .filter(pl.col("is_event"))["cause"]
-            .drop_nulls()
-            .to_list()
-        )
-    )
+    found = list(groups("fine_gray", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False))
+    for group in found:
+        require_causes("fine_gray", group.rows)
+        if group.entry is not None:
+            raise TableError("fine_gray takes no delayed entry; start risk at time zero.")
+    known = sorted({name for group in found for name in group.rows.filter(pl.col("is_event"))["cause"]})
     if known and cause not in known:
         raise RequestError(
             f"fine_gray: nobody had the cause {cause!r}; seen are {', '.join(known)}.{did_you_mean(cause, known)}"
         )
     rows: list[dict[str, Any]] = []
-    for group in groups("fine_gray", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
-        require_causes("fine_gray", group.rows)
-        if group.entry is not None:
-            raise TableError("fine_gray takes no delayed entry; start risk at time zero.")
+    for group in found:
         rows += group.told(_rows(group, covariates, cause, terms, references, conf_level))
     return results_frame(rows)
 
