@@ -138,6 +138,12 @@ def occupation_at(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
         n = None if is_late else sum(int(block["n_at_risk"][0]) for block in blocks)
         at = int(np.searchsorted(blocks[0]["time_years"].to_numpy(), at_years * (1 + 1e-9), side="right"))
         known = sum(int(block["n_at_risk"][at]) if at < block.height else 0 for block in blocks)
+        if (
+            at == blocks[0].height
+            and n is not None
+            and not any(block["n_censored"].sum() for block in blocks)
+        ):
+            known = n  # all have come to rest
         for block in blocks:
             first, there = block.row(0, named=True), block.row(at - 1, named=True)
             columns: dict[str, Any] = {
@@ -158,6 +164,8 @@ def occupation_at(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
                 rows.append(result(**columns, note=note))
                 continue
             numbers = {name: there[name] for name in ("estimate", "std_error", "lower", "upper")}
+            if numbers["std_error"] == 0:
+                numbers["std_error"] = None
             if numbers["lower"] is None:
                 columns |= _one_sided(numbers["estimate"], known, columns["conf_level"])
                 numbers = {name: numbers[name] for name in ("estimate", "std_error")}
