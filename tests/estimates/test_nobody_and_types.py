@@ -149,3 +149,26 @@ def test_types_of_other_tables() -> None:
     had = pl.DataFrame({"patient_id": ["a"], "term": ["fever"], "start_day": [3]})
     with pytest.raises(TableError, match=r"`patients.is_dead` must be true or false"):
         est.adverse_event_rates(had, people)
+
+
+def test_nobody_to_compare_with_is_said() -> None:
+    """Each patient alone in a stratum, or arms that were never at risk together: a row with a note, as log_rank's."""
+    alone = PLAIN.select("patient_id", site="patient_id", x=pl.int_range(6) * 1.0)
+    apart = PLAIN.with_columns(
+        time_day=pl.Series([1, 2, 3, 4, 5, 6]), is_event=pl.Series([False] * 3 + [True, True, False])
+    )
+    recurrent = PLAIN.select("patient_id", "arm", "is_event", start_day=pl.lit(0), stop_day="time_day")
+    for rows in (
+        est.cox(PLAIN, alone, strata=["site"]),
+        est.cox(PLAIN, alone, terms=("arm", "x"), strata=["site"]),
+        est.cox(apart),
+        est.recurrent_ratios(recurrent, alone, strata=["site"]),
+    ):
+        row = rows.row(0, named=True)
+        assert (rows.height, row["estimate"], row["n"]) == (1, None, 6)
+        assert row["note"].startswith("no event while patients who differ were at risk in one stratum")
+    assert "nothing to compare" in est.log_rank(PLAIN, alone, strata=["site"])["note"][0]
+    with pytest.raises(RequestError, match="leave it out"):
+        est.cox(PLAIN, alone.with_columns(y=pl.col("x") * 2), terms=("x", "y"))
+    with pytest.raises(RequestError, match="leave it out"):
+        est.cox(PLAIN, alone.with_columns(x=pl.lit(1.0)), terms=("x",))

@@ -23,6 +23,7 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 INTERVALS = ("wald", "profile")
+NO_COMPARISON = "no event while patients who differ were at risk in one stratum: nothing to compare"
 FEW_CLUSTERS = 20
 ROUNDING_OF_ROBUST = 1e-7  # of the model's error: what rounding leaves of a robust error of 0
 NO_ROBUST_ERROR = (
@@ -109,14 +110,16 @@ def cox(
         `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
         the last (missing, with a note, where the robust covariance has not full rank), with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
         events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
-        still gives its one limit. Without any event, or where nobody can be evaluated, there is one row that says so.
+        still gives its one limit. Without any event, or none while patients who differ were at risk together (each
+        alone in a stratum, for one), or where nobody can be evaluated, there is one row that says so.
 
     Raises
     ------
     TableError
         A column is absent, a value missing, a patient unknown in `covariates`, or events compete.
     RequestError
-        A covariate is constant or a combination of others where it matters, or a word is unknown.
+        A covariate is constant, or constant or a combination of others where others tell patients apart, or a word is
+        unknown.
 
     References
     ----------
@@ -138,10 +141,17 @@ def cox(
             note = f"no event in {group.rows.height} patients: no information on a hazard ratio"
             rows += group.told([_empty_row(group, note if group.rows.height else None, ties)])
             continue
-        fit = _fit(
-            group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
-            cluster=cluster,
-        )  # fmt: skip
+        try:
+            fit = _fit(
+                group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
+                cluster=cluster,
+            )  # fmt: skip
+        except SingularDesign:
+            frame = _with_covariates(group, covariates, [*terms, *strata])
+            if has_comparison(frame, strata, terms):
+                raise
+            rows += group.told([_empty_row(group, NO_COMPARISON, ties)])
+            continue
         rows += group.told(hazard_ratio_rows(fit, interval=interval, conf_level=conf_level))
     return results_frame(rows)
 
@@ -274,6 +284,21 @@ def _with_covariates(group: Group, covariates: pl.DataFrame | None, names: Seque
     return frame.with_columns(pl.when(entry > 0).then(entry).otherwise(-math.inf).alias("_entry"))
 
 
+def has_comparison(frame: pl.DataFrame, strata: Sequence[str], terms: Sequence[str]) -> bool:
+    """Say whether at some event two patients of different covariates were at risk in its stratum.
+
+    A term that is the same in the whole table is no such case: it is a fault of the request.
+    """
+    if any(frame[term].n_unique() < 2 for term in terms):
+        return True
+    for _, rows in frame.with_columns(_all=pl.lit(0)).partition_by(*strata, "_all", as_dict=True).items():
+        for time in rows.filter("is_event")["time_day"].unique():
+            at_risk = rows.filter((pl.col("_entry") < time) & (pl.col("time_day") >= time))
+            if at_risk.select(terms).n_unique() > 1:
+                return True
+    return False
+
+
 def _tests(fit: CoxFit) -> list[dict[str, Any]]:
     regression = fit.regression
     df = len(fit.columns)
@@ -325,7 +350,7 @@ def _named(column: Column) -> dict[str, str | None]:
 def _empty_row(group: Group, note: str | None, ties: str) -> dict[str, Any]:
     method = f"Cox, {ties} ties"
     n = group.rows.height
-    columns: dict[str, Any] = dict(group.labels) | {"n_events": 0, "note": note}
+    columns: dict[str, Any] = dict(group.labels) | {"n_events": group.rows["is_event"].sum(), "note": note}
     return result(statistic="hazard_ratio", unit="ratio", n=n, method=method, **columns)
 
 
