@@ -102,8 +102,7 @@ def imputed_milestone(
     Returns
     -------
     pl.DataFrame
-        Schema RESULTS: "survival_probability" of each arm, then "survival_difference"; mark "assumed". Where no
-        data set has an event in an arm its error is 0 and the note of the difference says so.
+        Schema RESULTS: "survival_probability" of each arm, then "survival_difference"; mark "assumed".
     """
     events = _Events.of(time_to_event, horizon_day, reasons, reference_arm)
     _require(assumption, hazard_factor, n_imputations)

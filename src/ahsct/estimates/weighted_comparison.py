@@ -102,8 +102,7 @@ def weighted_survival_difference(
     -------
     pl.DataFrame
         One row of schema RESULTS, statistic "survival_difference", normal interval; missing with a note where the
-        follow-up of a group ends before, or nobody had an event so that there is no error. Where a group has no error
-        of its own the note says so: with weights no exact interval takes its place.
+        follow-up of a group ends before, or nobody had an event so that there is no error.
 
     Examples
     --------
