@@ -195,3 +195,17 @@ def test_equally_many_events_leave_a_mean_count_no_error(interval: str) -> None:
     between = est.mean_count(est.mean_cumulative_function(apart, interval=interval), at_years=1 / 365.25)
     assert between["std_error"].item() ** 2 == pytest.approx(2 / 16)  # (1 - 1/2)^2 / 2^2 twice
     assert between["note"].item() is None
+
+
+def test_rounding_is_no_error_of_a_mean_count() -> None:
+    """Seven patients with five events each, at different times: the variance cancels to 1e-16, not to 0."""
+    days = [[10 * k + i for k in range(1, 6)] for i in range(7)]
+    rows = [
+        (f"p{i}", start, stop, stop < 100)
+        for i, events in enumerate(days)
+        for start, stop in zip([0, *events], [*events, 100], strict=True)
+    ]
+    frame = pl.DataFrame(rows, schema=["patient_id", "start_day", "stop_day", "is_event"], orient="row")
+    row = est.mean_count(est.mean_cumulative_function(frame), at_years=100 / 365.25).row(0, named=True)
+    assert row["estimate"] == pytest.approx(5, rel=1e-12)
+    assert (row["std_error"], row["lower"]) == (None, None)
