@@ -172,17 +172,3 @@ def test_nobody_to_compare_with_is_said() -> None:
         est.cox(PLAIN, alone.with_columns(y=pl.col("x") * 2), terms=("x", "y"))
     with pytest.raises(RequestError, match="leave it out"):
         est.cox(PLAIN, alone.with_columns(x=pl.lit(1.0)), terms=("x",))
-
-
-def test_an_arm_not_followed_to_the_first_day_has_a_row() -> None:
-    people = pl.DataFrame({"patient_id": ["a", "b", "c"], "arm": ["X", "X", "Y"], "end_day": [50, 9, 8]})
-    had = pl.DataFrame(
-        {"patient_id": ["a", "c"], "term": ["fever"] * 2, "start_day": [31, 3], "severity": "mild"}
-    )
-    for estimate, column in ((est.adverse_event_rates, "term"), (est.worst_grades, "component")):
-        row = estimate(had, people, from_day=30).filter(arm="Y").row(0, named=True)
-        assert (row[column], row["estimate"], row["n"]) == ("any", None, 0)
-        assert row["note"].startswith("1 patients not followed to day 30 left out")
-        rows = estimate(had, people, from_day=60)
-        assert rows["arm"].to_list() == ["X", "Y"]
-        assert rows["note"][0].startswith("2 patients not followed to day 60 left out")

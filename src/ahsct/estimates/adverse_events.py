@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ def adverse_event_rates(
         `is_dead` (died on that day).
     from_day
         First day of the time at risk; events before it, after `end_day` or without a day do not count, and the note
-        says how many, and how many patients were not followed so long. An arm of which nobody was has one row.
+        says how many.
     at_years
         Times from `from_day` for the Aalen-Johansen incidence of the first event, death competing (without `is_dead`
         nobody is taken to have died, and the note says so).
@@ -90,7 +90,7 @@ def adverse_event_rates(
                     timed, from_day, at_years, per_years, conf_level, _joined(notes[arm], unknown)
                 )
             ]
-    return pl.concat([results_frame(_nobody(people, notes, term=ANY)), *frames])
+    return pl.concat(frames) if frames else results_frame([])
 
 
 def worst_grades(
@@ -167,14 +167,7 @@ def worst_grades(
                 stamp(exact_proportion(count, timed.height, conf_level=conf_level), term=name, **labels)
                 for name, count in counts.items()
             ]
-    return pl.concat([results_frame(_nobody(people, notes, component=ANY)), *frames])
-
-
-def _nobody(people: pl.DataFrame, notes: Mapping[str, str | None], **labels: str) -> Iterator[dict[str, Any]]:
-    """Yield a row for each arm of which nobody was followed to the first day."""
-    for arm in sorted(set(notes) - set(people["arm"])):
-        named = {"endpoint": "adverse_events", "arm": arm, "note": notes[arm], **labels}
-        yield result(statistic="proportion", unit="probability", n=0, method="Clopper-Pearson", **named)
+    return pl.concat(frames) if frames else results_frame([])
 
 
 def _first_events(
@@ -298,7 +291,7 @@ def _checked(
         False
     )
     notes = {}
-    for arm in sorted(everybody["arm"].unique().to_list()):
+    for arm in sorted(people["arm"].unique().to_list()):
         n_gone = everybody.filter(arm=arm).height - people.filter(arm=arm).height
         left = placed.filter((pl.col("arm") == arm) & ~in_time)
         notes[arm] = _joined(
