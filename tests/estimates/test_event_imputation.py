@@ -92,8 +92,31 @@ def test_tipping_point() -> None:
     assert p[0] < 0.05 < p[-1]
     tip = rows.filter(statistic="tipping_point")["estimate"][0]
     assert tip == [1, 2, 5, 20][next(k for k, x in enumerate(p) if x >= 0.05)]
+    assert rows.filter(statistic="tipping_point")["note"][0] is None
     none = event_tipping_point(values, [1], **settings)
     assert "p stays below" in none["note"][-1]
+    first = event_tipping_point(values, [20, 40], **settings).filter(statistic="tipping_point")
+    assert first.select("estimate", "note").row(0) == (
+        20.0,
+        "p is not below 0.05 at the first factor already",
+    )
+
+
+def test_an_arm_without_events_gives_the_difference_no_error() -> None:
+    """3 of 12 against 0 of 12, all followed: the error is that of the 3 alone, and the note says so."""
+    values = pl.DataFrame(
+        {
+            "patient_id": [str(i) for i in range(24)],
+            "arm": ["control"] * 12 + ["HSCT"] * 12,
+            "time_day": [200, 400, 600] + [1500] * 21,
+            "is_event": [True] * 3 + [False] * 21,
+        }
+    )
+    row = imputed_milestone(values, horizon_day=1096, n_imputations=3).row(-1, named=True)
+    assert row["std_error"] == pytest.approx(np.sqrt(0.75 * 0.25 / 12), rel=1e-10)
+    assert "no error can be estimated in HSCT" in row["note"]
+    both = values.with_columns(is_event=pl.int_range(24).is_in([0, 1, 2, 23]), time_day=pl.lit(900))
+    assert "no error" not in imputed_milestone(both, horizon_day=1096, n_imputations=3)["note"][-1]
 
 
 def test_refusals_and_degenerate_input() -> None:

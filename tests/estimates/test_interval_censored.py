@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtri
 from scipy.stats import chi2
 
 from ahsct.errors import RequestError, TableError
@@ -207,3 +208,51 @@ def test_singular_designs_and_wrong_words_are_refused() -> None:
         interval_regression(rows, few, terms=["age"])
     with pytest.raises(TableError, match="delayed entry"):
         interval_regression(rows.with_columns(pl.lit(1).alias("entry_day")))
+
+
+@pytest.mark.parametrize("last", [10, 40_000, 10**9])
+def test_times_far_apart_in_two_cells_are_fitted_by_hand(last: float) -> None:
+    """2 of 8 by day 1, 4 more by the last day: both distributions can give 3/4 and 1/4, which settles both parameters."""
+    left, right = [0.0] * 2 + [1.0] * 4 + [last] * 2, [1.0] * 2 + [last] * 4 + [np.inf] * 2
+    for distribution, quantile in (
+        ("weibull", lambda p: np.log(-np.log(p))),
+        ("lognormal", lambda p: -ndtri(p)),
+    ):
+        fit = accelerated_failure(left, right, np.empty((8, 0)), distribution=distribution)
+        scale = np.log(last) / (quantile(0.25) - quantile(0.75))
+        assert fit.scale == pytest.approx(scale, rel=1e-8)
+        assert fit.coefficients[0] == pytest.approx(-scale * quantile(0.75), rel=1e-8)
+
+
+def test_a_fit_of_times_far_apart_is_at_the_top_of_the_likelihood() -> None:
+    left = np.array([0.0, 3, 5, 16243, 0, 34462, 0])
+    right = np.array([5.0, 7, 7, 30088, 39714, 39787, 1])
+    is_b = np.array([0.0, 0, 1, 1, 0, 0, 1])
+    fit = accelerated_failure(left, right, is_b, distribution="weibull")
+
+    def loglik(intercept: float, slope: float, log_scale: float) -> float:
+        shape, size = np.exp(-log_scale), np.exp(intercept + slope * is_b)
+        return float(np.log(np.exp(-((left / size) ** shape)) - np.exp(-((right / size) ** shape))).sum())
+
+    top = [*fit.coefficients, np.log(fit.scale)]
+    assert fit.loglik == pytest.approx(loglik(*top), rel=1e-9)
+    for k in range(3):
+        for step in (-0.05, 0.05):
+            assert loglik(*(value + step * (i == k) for i, value in enumerate(top))) < fit.loglik
+
+
+@pytest.mark.parametrize("model", ["weibull", "lognormal"])
+def test_events_seen_at_one_visit_only_have_no_scale(model: str) -> None:
+    """Everybody seen on day 441: the later the start of the two intervals is told from it, the likelier, without end."""
+    frame = pl.DataFrame(
+        {
+            "arm": list("BBBABABA"),
+            "time_day": 441,
+            "left_day": [441, 441, 441, 136, 141, 441, 441, 441],
+            "right_day": [None, None, None, 441, 441, None, None, None],
+            "is_event": [False] * 3 + [True] * 2 + [False] * 3,
+        }
+    )
+    row = interval_regression(frame, model=model).row(0, named=True)
+    assert (row["estimate"], row["std_error"], row["upper"]) == (None, None, None)
+    assert "no maximum" in row["note"]

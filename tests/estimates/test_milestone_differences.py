@@ -245,3 +245,85 @@ def test_a_ratio_that_does_not_exist_is_said() -> None:
         assert "no error on this scale" in normal["note"]
         assert "the arms' estimates have no ratio" in exact["note"]
         assert exact["p_value"] == pytest.approx(0.1)  # twice 1 / 20, as Fisher's test
+
+
+def arms(time_day: list[int], is_event: list[bool]) -> pl.DataFrame:
+    half = len(time_day) // 2
+    arm = ["control"] * half + ["HSCT"] * half
+    return kaplan_meier(pl.DataFrame({"time_day": time_day, "is_event": is_event, "arm": arm}))
+
+
+def test_an_arm_without_events_has_no_error() -> None:
+    """3 of 12 against 0 of 12: the normal rows' error is that of the 3 alone, and each of them says so."""
+    curve = arms([200, 400, 600] + [1500] * 21, [True] * 3 + [False] * 21)
+    normal, exact = milestone_difference(curve, at_years=3, reference_arm="control").rows(named=True)
+    assert normal["p_value"] == pytest.approx(math.erfc(2 / math.sqrt(2)))  # 0.25 over sqrt(0.75 0.25 / 12)
+    assert "no error can be estimated in HSCT" in normal["note"]
+    assert "exact row" in normal["note"]
+    fisher = 2 * math.comb(12, 3) / math.comb(24, 3)
+    assert (exact["p_value"], exact["note"]) == (pytest.approx(fisher, rel=1e-6), None)
+    rows = restricted_mean_difference(curve, horizon_years=3, reference_arm="control")
+    assert rows["statistic"].to_list() == ["restricted_mean_difference", "restricted_mean_ratio"] * 2
+    for row in rows.head(2).rows(named=True):
+        assert "no error can be estimated in HSCT" in row["note"]
+        assert "read the rows 'limits recovered by arm'" in row["note"]
+    mean = (200 + 400 + 600) / 12 / DAYS_PER_YEAR + 3 * 9 / 12
+    spread = [(t / DAYS_PER_YEAR) ** 2 for t in (200, 400, 600)]
+    error = math.sqrt((sum(spread) + 9 * 9 - 12 * mean**2) / 12**2)  # nobody censored: that of a mean
+    below, above = 3 - 3 * 0.025 ** (1 / 12), 1.959963984540054 * error
+    row = rows.row(2, named=True)
+    assert row["lower"] == pytest.approx(3 - mean - math.hypot(below, above), rel=1e-10)
+    assert row["upper"] == pytest.approx(3 - mean + above, rel=1e-10)
+    assert (row["std_error"], row["p_value"]) == (None, None)
+    ratio, relative = rows.row(3, named=True), above / mean
+    log_below = -math.log(0.025) / 12
+    assert math.log(ratio["lower"] * mean / 3) == pytest.approx(-math.hypot(log_below, relative), rel=1e-10)
+    assert math.log(ratio["upper"] * mean / 3) == pytest.approx(relative, rel=1e-10)
+
+
+def test_two_arms_without_events_have_the_limits_of_each() -> None:
+    normal, _, recovered, _ = restricted_mean_difference(
+        arms([1500] * 8, [False] * 8), horizon_years=3, reference_arm="control"
+    ).rows(named=True)
+    assert [normal[name] for name in ("estimate", "std_error", "lower", "upper", "p_value")] == [0.0] + [
+        None
+    ] * 4
+    assert "HSCT: no event before the horizon" in normal["note"]
+    reach = 3 - 3 * 0.025**0.25
+    assert (recovered["lower"], recovered["upper"]) == (pytest.approx(-reach), pytest.approx(reach))
+
+
+@pytest.mark.parametrize("day", [0, 10])
+def test_all_events_at_once_leave_no_error(day: int) -> None:
+    curve = arms([day] * 4, [True] * 4)
+    for row in restricted_mean(curve, horizon_years=3).rows(named=True):
+        assert row["estimate"] == pytest.approx(day / DAYS_PER_YEAR)
+        assert (row["std_error"], row["lower"], row["upper"]) == (None, None, None)
+        assert "all had the event at once" in row["note"]
+    rows = restricted_mean_difference(curve, horizon_years=3, reference_arm="control")
+    assert rows["estimate"].to_list() == [0.0, None if day == 0 else 1.0]
+    assert rows.select(pl.col("std_error", "lower", "upper", "p_value").is_null().all()).row(0) == (True,) * 4
+    assert "no event" not in rows["note"][0]
+
+
+def test_restricted_mean_without_an_event() -> None:
+    """The mean is at least the horizon times survival there: 3 (0.025)^(1/4)."""
+    frame = pl.DataFrame({"time_day": [1500] * 4, "is_event": [False] * 4})
+    row = restricted_mean(kaplan_meier(frame), horizon_years=3).row(0, named=True)
+    assert (row["estimate"], row["std_error"], row["upper"]) == (3.0, None, 3.0)
+    assert row["lower"] == pytest.approx(3 * 0.025**0.25, rel=1e-12)
+    assert row["method"] == "area under Kaplan-Meier, Clopper-Pearson at the horizon"
+    late = kaplan_meier(frame.with_columns(entry_day=pl.Series([0, 0, 0, 50])))
+    row = restricted_mean(late, horizon_years=3).row(0, named=True)
+    assert (row["estimate"], row["lower"], row["upper"]) == (3.0, None, None)
+    assert "no exact interval with delayed entry" in row["note"]
+
+
+def test_the_unit_of_time_does_not_matter_to_a_restricted_mean() -> None:
+    """Squares of times of 1e200 would be infinite."""
+    frame = pl.DataFrame({"time_day": [1.0, 2.0, 3.0, 4.0], "is_event": [True, False, True, False]})
+    plain = restricted_mean(kaplan_meier(frame), horizon_years=4 / DAYS_PER_YEAR).row(0, named=True)
+    huge = frame.with_columns(pl.col("time_day") * 1e200)
+    row = restricted_mean(kaplan_meier(huge), horizon_years=4e200 / DAYS_PER_YEAR).row(0, named=True)
+    for name in ("estimate", "std_error", "lower", "upper"):
+        assert row[name] == pytest.approx(plain[name] * 1e200, rel=1e-12)

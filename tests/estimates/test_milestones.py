@@ -18,6 +18,7 @@ from ahsct.estimates import (
     restricted_mean,
     reverse_kaplan_meier,
 )
+from ahsct.estimates._intervals import INTERVALS, pointwise
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, RESULTS, empty
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -185,14 +186,14 @@ def test_counts_of_competing_causes_with_delayed_entry() -> None:
         }
     )
     rows = milestone(aalen_johansen(frame), at_years=150 / DAYS_PER_YEAR).filter(
-        pl.col("std_error").is_not_null()
+        pl.col("method").str.starts_with("Aalen")
     )
     assert rows.select("term", "n", "n_events", "n_at_risk").rows() == [
         ("death", 4, 1, 3),
         ("relapse", 4, 0, 3),
     ]
     # at the end everybody has left by an event: nothing more can happen, so nothing is extrapolated
-    late = milestone(aalen_johansen(frame), at_years=2).filter(pl.col("std_error").is_not_null())
+    late = milestone(aalen_johansen(frame), at_years=2).filter(pl.col("method").str.starts_with("Aalen"))
     assert late["n_at_risk"].to_list() == [0, 0]
     assert late["estimate"].sum() == pytest.approx(1, rel=1e-12)
 
@@ -343,3 +344,32 @@ def test_counts_add_up_and_limits_hold_the_estimate(rows: list[tuple[int, bool]]
             assert row["note"]
     for row in median_time(curve).rows(named=True):
         assert row["estimate"] is not None or row["note"]
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_no_limits_of_the_estimate_alone_where_nothing_varied(interval: str) -> None:
+    """R's plain and log intervals of a survival of 1 reach from 1 to 1."""
+    curve = kaplan_meier(pl.DataFrame({"time_day": [900] * 6, "is_event": [False] * 6}), interval=interval)
+    exact, normal = milestone(curve, at_years=2).rows(named=True)
+    assert (exact["lower"], exact["upper"]) == (pytest.approx(0.025 ** (1 / 6)), 1.0)
+    assert (normal["estimate"], normal["std_error"], normal["lower"], normal["upper"]) == (
+        1.0, None, None, None,
+    )  # fmt: skip
+    assert normal["note"] == f"no {interval} limits where the estimate is 1"
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_limits_next_to_0_and_1_stay_between_them(interval: str) -> None:
+    p = np.array([1e-300, 1e-100, 1e-16, 0.5, 1 - 1e-8, 1 - 1.2e-16])
+    for std_error in (1e-320, 1e-17, 1e-9, 0.1, 10.0, 1e200):
+        lower, upper = pointwise(p, np.full(p.size, std_error), interval=interval, conf_level=0.95)
+        assert np.all((lower >= 0) & (lower <= p * (1 + 1e-12)) & (p <= upper * (1 + 1e-12)) & (upper <= 1))
+
+
+def test_an_incidence_of_everybody_is_1() -> None:
+    """49 events in turn add up to 1 + 2e-16."""
+    frame = pl.DataFrame({"time_day": range(1, 50), "is_event": True, "cause": "relapse"})
+    last = aalen_johansen(frame).tail(1)
+    assert last.select("estimate", "std_error").row(0) == (1.0, 0.0)
+    exact = milestone(aalen_johansen(frame), at_years=49 / DAYS_PER_YEAR).row(0, named=True)
+    assert exact["note"] == "small-sample interval first: the estimate is 1"

@@ -125,3 +125,12 @@ def test_refusals() -> None:
         paired_change(pl.concat([values, values]), unit="x")
     with pytest.raises(TableError, match="finite"):
         paired_change(values.with_columns(after=pl.lit(np.nan)), unit="x")
+
+
+def test_equal_changes_leave_the_mean_no_interval() -> None:
+    """Eight changes of -1: p is 2 / 2^8, but nothing tells how far another eight would lie from -1."""
+    values = pl.DataFrame({"patient_id": list("abcdefgh"), "before": [3.0] * 8, "after": [2.0] * 8})
+    row = paired_change(values, unit="EDSS").filter(statistic="mean_change").row(0, named=True)
+    assert (row["estimate"], row["std_error"], row["lower"], row["upper"]) == (-1.0, None, None, None)
+    assert row["p_value"] == 2 / 2**8
+    assert "all 8 changes are equal" in row["note"]

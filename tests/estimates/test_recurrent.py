@@ -173,8 +173,8 @@ def test_nothing_seen_is_said() -> None:
     assert row["estimate"] is None
     assert "no event in 2 patients" in row["note"]
     count = mean_count(mean_cumulative_function(frame), at_years=0.5).row(0, named=True)
-    assert (count["estimate"], count["std_error"], count["upper"]) == (0, 0, None)
-    assert "no log interval" in count["note"]
+    assert (count["estimate"], count["std_error"], count["upper"]) == (0, None, None)
+    assert "no event yet: no error" in count["note"]
     late = mean_count(mean_cumulative_function(frame), at_years=3).row(0, named=True)
     assert late["estimate"] is None
     assert "not extrapolated" in late["note"]

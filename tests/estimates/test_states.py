@@ -222,3 +222,30 @@ def test_one_patient(stop: float) -> None:
         assert not any(curve.select(pl.col(pl.Float64).is_nan().any()).row(0))
         assert curve.filter(pl.col("cause") == "ill")["estimate"][-1] == float(target is not None)
     assert state_occupation(table([]), states=["well"]).is_empty()
+
+
+def test_rounding_is_no_probability() -> None:
+    """Sums of thirds and sevenths that end a hair beside 0 or 1 have no error and, at a time, exact limits."""
+    stays = pl.DataFrame(
+        {
+            "patient_id": [f"p{i}" for i in range(7)],
+            "from_state": "well",
+            "to_state": ["ill", "dead", "lost"] * 2 + ["ill"],
+            "start_day": [0] * 7,
+            "stop_day": [10, 10, 10, 20, 20, 20, 30],
+        }
+    )
+    onwards = stays.with_columns(
+        from_state="to_state",
+        to_state=pl.lit("dead"),
+        start_day="stop_day",
+        stop_day=40 + pl.int_range(pl.len()),
+    ).filter(pl.col("from_state") != "dead")
+    curve = state_occupation(pl.concat([stays, onwards]), states=["well", "ill", "lost", "dead"])
+    last = curve.filter(pl.col("time_years") == curve["time_years"].max()).sort("cause")
+    assert last["estimate"].to_list() == [1.0, 0.0, 0.0, 0.0]
+    assert last["std_error"].to_list() == [0.0] * 4
+    assert last["upper"].null_count() == 4
+    for row in occupation_at(curve, at_years=1).rows(named=True):
+        assert row["std_error"] is None
+        assert row["upper"] - row["lower"] == pytest.approx(1 - 0.025 ** (1 / 7), rel=1e-9)

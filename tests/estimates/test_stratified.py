@@ -77,3 +77,18 @@ def test_refusals() -> None:
         mantel_haenszel(frame((1, 0, 1, 2)).rename(YEARS), measure="rate_ratio")
     with pytest.raises(TableError, match="person_years"):
         mantel_haenszel(frame((1, 2, 1, 2)), measure="rate_ratio")
+
+
+@pytest.mark.parametrize("measure", ["risk_difference", "rate_difference"])
+def test_a_group_without_events_gives_a_difference_no_error(measure: str) -> None:
+    """3 of 12 against 0 of 12: the variance is that of 3 of 12 alone, and the note says so."""
+    size = (
+        ("n", "n_reference") if measure == "risk_difference" else ("person_years", "person_years_reference")
+    )
+    counts = {"n_events": [3], size[0]: [12], "n_events_reference": [0], size[1]: [12]}
+    row = mantel_haenszel(pl.DataFrame(counts), measure=measure).row(0, named=True)
+    alone = 3 * 9 / 12**3 if measure == "risk_difference" else 3 / 12**2
+    assert row["std_error"] ** 2 == pytest.approx(alone, rel=1e-12)
+    assert "no error can be estimated in the reference" in row["note"]
+    both = mantel_haenszel(pl.DataFrame(counts | {"n_events_reference": [1]}), measure=measure)
+    assert both["note"].item() is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from scipy.special import ndtr
 
@@ -38,3 +38,21 @@ def against_reference(curves: Iterable[Curve], reference_arm: str) -> Iterator[t
 def two_sided(estimate: float, std_error: float) -> float | None:
     """Return the normal two-sided p-value of 0, or None without an error."""
     return float(2 * ndtr(-abs(estimate) / std_error)) if std_error > 0 else None
+
+
+def one_sided_error(errors: Mapping[str, float], see: str) -> str | None:
+    """Return the note of a normal comparison where one arm's estimated error is 0, None where none or every one is.
+
+    An arm without events (or with nothing but events) is not known without error: its normal error is 0 only because
+    nothing in it varied.
+
+    Examples
+    --------
+    >>> one_sided_error({"HSCT": 0.0, "control": 0.1}, "see the melded row")
+    'no error can be estimated in HSCT: limits and p are of the other arm alone and claim too much; see the melded row'
+    >>> one_sided_error({"HSCT": 0.2, "control": 0.1}, "see the melded row")
+    """
+    without = [arm for arm, error in errors.items() if error == 0]
+    if len(without) != 1:
+        return None
+    return f"no error can be estimated in {without[0]}: limits and p are of the other arm alone and claim too much; {see}"

@@ -9,6 +9,7 @@ from ahsct.errors import RequestError, did_you_mean
 from ahsct.estimates._risk_table import Floats
 
 INTERVALS = ("log-log", "log", "plain", "logit", "arcsine")
+_ROUNDING = 1e-11
 
 
 def pointwise(
@@ -35,7 +36,7 @@ def pointwise(
     """
     require_interval(interval)
     z = float(ndtri(1 - (1 - require_conf_level(conf_level)) / 2))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # far limits become 0 and 1
         p = np.where(estimate > 0, estimate, np.nan)
         log_error = std_error / p
         if interval == "plain":
@@ -51,6 +52,19 @@ def pointwise(
             return 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre))
         half, centre = 0.5 * z * log_error * np.sqrt(p / (1 - p)), np.arcsin(np.sqrt(p))
         return np.sin(np.maximum(centre - half, 0)) ** 2, np.sin(np.minimum(centre + half, np.pi / 2)) ** 2
+
+
+def settled(probability: Floats, std_error: Floats) -> tuple[Floats, Floats]:
+    """Return probabilities that a sum left within rounding of 0 or 1 as 0 and 1, their small errors as 0.
+
+    Examples
+    --------
+    >>> settled(np.array([1 + 2e-16, 0.5]), np.array([3e-9, 0.1]))
+    (array([1. , 0.5]), array([0. , 0.1]))
+    """
+    ends = np.round(probability)
+    is_end = np.abs(probability - ends) < _ROUNDING
+    return np.where(is_end, ends, probability), np.where(is_end & (std_error < 1e-6), 0.0, std_error)
 
 
 def require_interval(interval: str) -> None:

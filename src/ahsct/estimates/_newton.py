@@ -45,6 +45,11 @@ def newton_maximum(
     """
     now = start = np.asarray(start, dtype=np.float64)
     value, score, information = likelihood(now)
+    if not _is_finite((value, score, information)):
+        raise TableError(
+            f"{function}: the likelihood cannot be computed where the search starts: the times or the covariates span more "
+            "than a computer's numbers. Use other units, or leave out what lies far from all others."
+        )
     for _ in range(_MAX_STEPS):
         step = _direction(score, information)
         decrement = float(score @ step)
@@ -62,13 +67,18 @@ def newton_maximum(
         or not settled
         or np.abs(now - start).max(initial=0) > farthest
     ):
-        raise TableError(
-            f"{function}: the likelihood has no maximum at finite values, or does not tell some parameters apart. "
-            "Look for a group without events (or with nothing but events), covariates that repeat each other, or "
-            "states that nobody was seen in."
-        )
+        raise no_maximum(function)
     covariance: Floats = np.linalg.inv(information).astype(np.float64)
     return Maximum(now, covariance, value)
+
+
+def no_maximum(function: str) -> TableError:
+    """Return the error of a likelihood that has no maximum at finite values."""
+    return TableError(
+        f"{function}: the likelihood has no maximum at finite values, or does not tell some parameters apart. "
+        "Look for a group without events (or with nothing but events), covariates that repeat each other, or "
+        "states that nobody was seen in."
+    )
 
 
 def profile_limits(
@@ -129,10 +139,14 @@ def _uphill(
     while length > 1e-10:
         with np.errstate(all="ignore"):
             there = likelihood(now + length * step)
-        if np.isfinite(there[0]) and there[0] >= value + 1e-4 * length * decrement:
+        if _is_finite(there) and there[0] >= value + 1e-4 * length * decrement:
             return now + length * step, there
         length /= 2
     return None
+
+
+def _is_finite(found: tuple[float, Floats, Floats]) -> bool:
+    return all(bool(np.isfinite(part).all()) for part in found)
 
 
 def _direction(score: Floats, information: Floats) -> Floats:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ahsct.errors import TableError
+from ahsct.estimates._intervals import settled
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 
 
@@ -111,10 +112,11 @@ def occupation(
         probability[u] = p
         variances[u] = influence.square() if influence is not None else np.diag(square)
     keep = slice(max(first - 1, 0), None)
+    probability, errors = settled(probability, np.sqrt(np.maximum(variances, 0)))
     return Occupation(
         distinct[keep] * 1.0,
         probability[keep].T,
-        np.sqrt(np.maximum(variances[keep], 0)).T,
+        errors[keep].T,
         at_risk[keep].T,
         moves.sum(axis=1)[keep].T,
         lost[:width][keep].T,

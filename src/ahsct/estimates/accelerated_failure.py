@@ -9,10 +9,12 @@ import numpy.typing as npt
 from scipy.special import log_ndtr
 
 from ahsct.errors import RequestError, TableError, did_you_mean
-from ahsct.estimates._newton import newton_maximum
+from ahsct.estimates._newton import newton_maximum, no_maximum
 from ahsct.estimates._risk_table import Floats
 
-_NO_INFORMATION = 100.0  # standard error of a log time ratio per standard deviation of its covariate
+_NO_INFORMATION = (
+    100.0  # of the error of a coefficient per standard deviation of its covariate, or of the log scale
+)
 DISTRIBUTIONS = ("weibull", "exponential", "lognormal")
 
 
@@ -46,7 +48,8 @@ def accelerated_failure(
     Raises
     ------
     TableError
-        There is no maximum: no event, a group without events, a singular design, all events in one interval.
+        There is no maximum: no event, a group without events, a singular design, all events in one interval or seen
+        at one visit.
     RequestError
         The distribution is unknown.
 
@@ -93,6 +96,9 @@ def accelerated_failure(
     has_scale = distribution != "exponential"
     start = np.zeros(design.shape[1] + has_scale)
     found = newton_maximum("accelerated_failure", data.likelihood, start)
+    # a likelihood that rises towards a scale of 0 or infinite times is soon so flat that the search takes it for a top
+    if np.diag(found.covariance).max() > _NO_INFORMATION**2:
+        raise no_maximum("accelerated_failure")
     p = design.shape[1]
     back = np.eye(start.size)
     back[1:p, 1:p] = np.diag(1 / spread)
@@ -149,12 +155,13 @@ class _Data(NamedTuple):
 
     def _terms(self, low: Floats, high: Floats) -> tuple[Floats, ...]:
         """Return second derivatives (low, high, cross), the value and first derivatives by both ends, per patient."""
-        (log_low, f_low, slope_low), (log_high, f_high, slope_high) = (self._tail(z) for z in (low, high))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_p = log_low + np.log1p(-np.exp(log_high - log_low))
-            p = np.exp(log_p)
-            d_low, d_high = -f_low / p, f_high / p
-            first, second = -slope_low / p - d_low**2, slope_high / p - d_high**2
+        with np.errstate(all="ignore"):
+            log_p, by_low, by_high = self._between(low, high)
+            slope_low, slope_high = (
+                self._log_density(np.where(np.isfinite(z), z, 0.0))[1] for z in (low, high)
+            )
+            d_low, d_high = -by_low, by_high
+            first, second = -slope_low * by_low - d_low**2, slope_high * by_high - d_high**2
             cross = -d_low * d_high
         exact = self.is_exact
         log_f, g, h = self._log_density(np.where(exact, low, 0.0))
@@ -168,14 +175,22 @@ class _Data(NamedTuple):
             np.where(exact, zero, d_high),
         )
 
-    def _tail(self, z: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return log survival, density and slope of the density."""
+    def _between(self, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return the log probability of an interval, and the density at both its ends over that probability.
+
+        All are taken from the log of the larger of two tails, which survives where the probability itself underflows.
+        """
         if self.is_normal:
-            density = np.exp(-np.minimum(z**2, 1e4) / 2) / np.sqrt(2 * np.pi)
-            return log_ndtr(-z), density, -np.where(np.isfinite(z), z, 0.0) * density
-        e = np.exp(np.minimum(z, 700.0))
-        density = e * np.exp(-e)
-        return -np.where(z == np.inf, np.inf, e), density, density * (1 - np.where(density > 0, e, 0.0))
+            from_left = low + high < 0
+            near = np.where(from_left, log_ndtr(high), log_ndtr(-low))
+            apart = np.where(from_left, log_ndtr(low), log_ndtr(-high)) - near
+            log_low, log_high = (-(z**2) / 2 - np.log(2 * np.pi) / 2 - near for z in (low, high))
+        else:
+            near = -np.exp(np.minimum(low, 700.0))
+            apart = np.where(high == np.inf, -np.inf, -np.exp(np.minimum(high, 700.0)) - near)
+            log_low, log_high = low, np.where(high == np.inf, -np.inf, high + apart)
+        share = np.log(-np.expm1(apart))
+        return near + share, np.exp(log_low - share), np.exp(log_high - share)
 
     def _log_density(self, z: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the log density with its first and second derivative."""

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates._groups import of_kinds
 from ahsct.estimates.competing import aalen_johansen
 from ahsct.estimates.milestones import milestone
 from ahsct.estimates.proportions import exact_proportion
@@ -288,6 +289,7 @@ def _checked(
     """Return the patients at risk, their events in that time, and by arm a note on what does not count."""
     require_columns(function, "adverse_events", adverse_events, ("patient_id", "term", "start_day"))
     require_columns(function, "patients", patients, ("patient_id", "end_day"))
+    patients = of_kinds("patients", patients, {"end_day": pl.Int64, "is_dead": pl.Boolean, "arm": pl.String})
     again = patients.filter(~pl.col("patient_id").is_first_distinct() | pl.col("end_day").is_null())
     if again.height:
         raise TableError(

@@ -39,7 +39,8 @@ def cause_specific_hazards(
     Returns
     -------
     pl.DataFrame
-        The rows of `cox` once per cause seen, in the causes' order; `method` begins with the cause.
+        The rows of `cox` once per cause seen, in the causes' order; `method` begins with the cause. Without any event
+        the row of `cox` that says so.
 
     Raises
     ------
@@ -63,12 +64,14 @@ def cause_specific_hazards(
     ('relapse: Cox', 1.414)
     """
     require_columns("cause_specific_hazards", "time_to_event", time_to_event, ("cause",))
-    for group in groups("cause_specific_hazards", time_to_event, apart=ALL_BUT_ARM):
+    seen: set[str] = set()
+    for group in groups("cause_specific_hazards", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         require_causes("cause_specific_hazards", group.rows)
-    causes = sorted(set(time_to_event.filter(pl.col("is_event"))["cause"].drop_nulls().to_list()))
+        seen |= set(group.rows.filter(pl.col("is_event"))["cause"])
+    causes: list[str | None] = [*sorted(seen)]
     parts = [results_frame([])]
-    for cause in causes:
-        is_own = (pl.col("is_event") & (pl.col("cause") == cause)).fill_null(False)
+    for cause in causes or [None]:  # without any event one run says so
+        is_own = (pl.col("is_event") & (pl.col("cause") == pl.lit(cause, pl.String))).fill_null(False)
         own = time_to_event.with_columns(is_event=is_own, cause=pl.lit(None, dtype=pl.String))
         rows = cox(
             own,
@@ -80,5 +83,6 @@ def cause_specific_hazards(
             interval=interval,
             conf_level=conf_level,
         )
-        parts.append(rows.with_columns(method=pl.lit(f"{cause}: ") + pl.col("method")))
+        name = "" if cause is None else f"{cause}: "
+        parts.append(rows.with_columns(method=pl.lit(name) + pl.col("method")))
     return pl.concat(parts)

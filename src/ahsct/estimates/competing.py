@@ -11,7 +11,7 @@ import polars as pl
 
 from ahsct.errors import RequestError, TableError, did_you_mean
 from ahsct.estimates._groups import Group, curve_frame, groups
-from ahsct.estimates._intervals import pointwise, require_conf_level
+from ahsct.estimates._intervals import pointwise, require_conf_level, settled
 from ahsct.estimates._risk_table import Counts, Floats, RiskTable, risk_table
 from ahsct.vocabulary import DAYS_PER_YEAR
 
@@ -72,7 +72,7 @@ def cumulative_incidence(
         else _aalen(table, before, survival, estimate)
     )
     # where nothing has happened yet the sums cancel to rounding, not to zero
-    std_error = np.sqrt(np.where(estimate > 0, np.maximum(square, 0), 0))
+    estimate, std_error = settled(estimate, np.sqrt(np.where(estimate > 0, np.maximum(square, 0), 0)))
     return CumulativeIncidence(
         table.time, table.n_at_risk, table.n_events, table.n_censored, estimate, std_error
     )
@@ -113,7 +113,7 @@ def aalen_johansen(
     TableError
         As for `kaplan_meier`, or an event has no cause.
     RequestError
-        The variance or the level is unknown.
+        The variance or the level is unknown, or there is no event and `causes` names none.
 
     References
     ----------
@@ -136,6 +136,12 @@ def aalen_johansen(
     parts = list(groups("aalen_johansen", time_to_event))
     for part in parts:
         require_causes("aalen_johansen", part.rows)
+        if not _causes_of(part, parts, first=causes):
+            raise RequestError(
+                f"aalen_johansen: no event in {part.rows.height} patients, so that no cause has a curve. Name the "
+                "causes, as causes=['relapse', 'competing_death']: each gets a curve of zeros, and a milestone its "
+                "upper limit."
+            )
     return curve_frame(
         block
         for part in parts

@@ -23,7 +23,12 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import DAYS_PER_YEAR
 
 INTERVALS = ("wald", "profile")
+NO_COMPARISON = "no event while patients who differ were at risk in one stratum: nothing to compare"
 FEW_CLUSTERS = 20
+ROUNDING_OF_ROBUST = 1e-7  # of the model's error: what rounding leaves of a robust error of 0
+NO_ROBUST_ERROR = (
+    "the robust error is 0, as no cluster of patients departs from the model: no error can be estimated"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +108,18 @@ def cox(
         Schema RESULTS. A row of statistic "hazard_ratio" per coefficient, named by `term` (for the arm by `arm` and
         `reference_arm`), whose `std_error` is that of the logarithm. Then the tests of all coefficients together,
         `estimate` being chi-squared: "likelihood_ratio_test", "score_test" and "wald_test"; with robust errors only
-        the last, with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
+        the last (missing, with a note, where the robust covariance has not full rank), with a penalty only the first. Where the likelihood rises towards 0 or infinity (an arm without
         events, separation) estimate, error and Wald limits are missing, the note says so, and the profile interval
-        still gives its one limit. Without any event there is one row that says so.
+        still gives its one limit. Without any event, or none while patients who differ were at risk together (each
+        alone in a stratum, for one), or where nobody can be evaluated, there is one row that says so.
 
     Raises
     ------
     TableError
         A column is absent, a value missing, a patient unknown in `covariates`, or events compete.
     RequestError
-        A covariate is constant or a combination of others where it matters, or a word is unknown.
+        A covariate is constant, or constant or a combination of others where others tell patients apart, or a word is
+        unknown.
 
     References
     ----------
@@ -131,16 +138,23 @@ def cox(
     _require_words(interval, penalty, cluster)
     require_conf_level(conf_level)
     rows: list[dict[str, Any]] = []
-    for group in groups("cox", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("cox", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         if not group.rows["is_event"].any():
             note = f"no event in {group.rows.height} patients: no information on a hazard ratio"
-            rows.append(_empty_row(group, note, ties))
+            rows += group.told([_empty_row(group, note if group.rows.height else None, ties)])
             continue
-        fit = _fit(
-            group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
-            cluster=cluster,
-        )  # fmt: skip
-        rows += hazard_ratio_rows(fit, interval=interval, conf_level=conf_level)
+        try:
+            fit = _fit(
+                group, covariates, terms=terms, references=references, strata=strata, ties=ties, penalty=penalty,
+                cluster=cluster,
+            )  # fmt: skip
+        except SingularDesign:
+            frame = _with_covariates(group, covariates, [*terms, *strata])
+            if has_comparison(frame, strata, terms):
+                raise
+            rows += group.told([_empty_row(group, NO_COMPARISON, ties)])
+            continue
+        rows += group.told(hazard_ratio_rows(fit, interval=interval, conf_level=conf_level))
     return results_frame(rows)
 
 
@@ -221,13 +235,21 @@ def hazard_ratio_rows(
             columns["note"] = _diverging(regression.towards[k])
         else:
             std_error = math.sqrt(regression.variance[k, k])
-            columns |= {"estimate": math.exp(beta), "std_error": std_error}
-            columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
-            columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2)) if std_error > 0 else None
+            columns["estimate"] = math.exp(beta)
+            if std_error <= ROUNDING_OF_ROBUST * math.sqrt(regression.covariance[k, k]):
+                columns["note"] = NO_ROBUST_ERROR
+            else:
+                columns["std_error"] = std_error
+                columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
+                columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2))
         if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
             columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
-        if regression.n_clusters is not None and regression.n_clusters < FEW_CLUSTERS:
+        if (
+            "std_error" in columns
+            and regression.n_clusters is not None
+            and regression.n_clusters < FEW_CLUSTERS
+        ):
             few = f"robust error from {regression.n_clusters} clusters: with so few it tends to be too small"
             columns["note"] = "; ".join(filter(None, (columns.get("note"), few)))
         row = {"statistic": statistic, "unit": "ratio", "method": method, "conf_level": conf_level}
@@ -290,9 +312,25 @@ def _with_covariates(group: Group, covariates: pl.DataFrame | None, names: Seque
     return frame.with_columns(pl.when(entry > 0).then(entry).otherwise(-math.inf).alias("_entry"))
 
 
+def has_comparison(frame: pl.DataFrame, strata: Sequence[str], terms: Sequence[str]) -> bool:
+    """Say whether at some event two patients of different covariates were at risk in its stratum.
+
+    A term that is the same in the whole table is no such case: it is a fault of the request.
+    """
+    if any(frame[term].n_unique() < 2 for term in terms):
+        return True
+    for _, rows in frame.with_columns(_all=pl.lit(0)).partition_by(*strata, "_all", as_dict=True).items():
+        for time in rows.filter("is_event")["time_day"].unique():
+            at_risk = rows.filter((pl.col("_entry") < time) & (pl.col("time_day") >= time))
+            if at_risk.select(terms).n_unique() > 1:
+                return True
+    return False
+
+
 def _tests(fit: CoxFit) -> list[dict[str, Any]]:
     regression = fit.regression
-    df, found = len(fit.columns), []
+    df = len(fit.columns)
+    found: list[tuple[str, float | None]] = []
     if regression.robust is None:
         found.append(("likelihood_ratio", 2 * (regression.likelihood.value - regression.null.value)))
         if not regression.is_penalised:
@@ -300,21 +338,23 @@ def _tests(fit: CoxFit) -> list[dict[str, Any]]:
             found.append(("score", float(null.score @ np.linalg.solve(null.information, null.score))))
     if not regression.is_penalised and not regression.is_diverging.any():
         beta = regression.coefficients
-        rank = np.linalg.matrix_rank(regression.variance, hermitian=True)
-        if rank == df:
-            found.append(("wald", float(beta @ np.linalg.solve(regression.variance, beta))))
-    return [
-        _row(
-            fit,
-            statistic=f"{name}_test",
-            unit="chi-squared",
-            method=f"{fit.method}, all coefficients" + (", robust" if regression.robust is not None else ""),
-            estimate=max(value, 0.0),
-            df=df,
-            p_value=float(chdtrc(df, max(value, 0.0))),
-        )
-        for name, value in found
-    ]
+        # a covariance is compared with the model's, or rounding would pass for one
+        size = np.sqrt(np.diag(regression.covariance))
+        tolerance = ROUNDING_OF_ROBUST**2
+        rank = np.linalg.matrix_rank(regression.variance / np.outer(size, size), tolerance, hermitian=True)
+        is_full = rank == df
+        value = float(beta @ np.linalg.solve(regression.variance, beta)) if is_full else None
+        if is_full or regression.robust is not None:
+            found.append(("wald", value))
+    method = f"{fit.method}, all coefficients" + (", robust" if regression.robust is not None else "")
+    rows = []
+    for name, value in found:
+        columns: dict[str, Any] = {"note": "the robust covariance has not full rank: no test"}
+        if value is not None:
+            columns = {"estimate": max(value, 0.0), "p_value": float(chdtrc(df, max(value, 0.0)))}
+        named = {"statistic": f"{name}_test", "unit": "chi-squared", "method": method, "df": df}
+        rows.append(_row(fit, **named, **columns))
+    return rows
 
 
 def _row(fit: CoxFit, **columns: Any) -> dict[str, Any]:
@@ -335,10 +375,10 @@ def _named(column: Column) -> dict[str, str | None]:
     return {"term": column.label}
 
 
-def _empty_row(group: Group, note: str, ties: str) -> dict[str, Any]:
+def _empty_row(group: Group, note: str | None, ties: str) -> dict[str, Any]:
     method = f"Cox, {ties} ties"
     n = group.rows.height
-    columns: dict[str, Any] = dict(group.labels) | {"n_events": 0, "note": note}
+    columns: dict[str, Any] = dict(group.labels) | {"n_events": group.rows["is_event"].sum(), "note": note}
     return result(statistic="hazard_ratio", unit="ratio", n=n, method=method, **columns)
 
 

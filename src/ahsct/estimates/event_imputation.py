@@ -16,6 +16,7 @@ import polars as pl
 
 from ahsct.chunks import random_stream
 from ahsct.errors import RequestError, TableError, did_you_mean
+from ahsct.estimates._comparisons import one_sided_error
 from ahsct.estimates._groups import groups, require_no_competing_event
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._values import arms_of
@@ -191,6 +192,11 @@ def imputed_milestone(
             pooled |= {"lower": max(low, pooled["lower"]), "upper": min(1.0, pooled["upper"])}
         if len(arms) == 1:
             pooled.pop("p_value", None)
+        else:
+            errors = {events.arms[arm]: float(se[:, arm].max() + np.ptp(p[:, arm])) for arm in arms}
+            see = "milestone_difference has an exact interval of the times as observed"
+            if claim := one_sided_error(errors, see):
+                pooled["note"] += f"; {claim}"
         n_imputed = int(np.sum(events.is_open & chosen))
         return result(
             statistic=statistic,
@@ -265,6 +271,11 @@ def event_tipping_point(
         first = tables[0].row(k, named=True)
         p_values = [table["p_value"][k] for table in tables]
         tipped = [f for f, p in zip(hazard_factors, p_values, strict=True) if p is not None and p >= alpha]
+        note = None
+        if not tipped:
+            note = f"p stays below {alpha:g}, or there is none, up to {hazard_factors[-1]:g}"
+        elif tipped[0] == hazard_factors[0]:
+            note = f"p is not below {alpha:g} at the first factor already"
         rows.append(
             result(
                 **{
@@ -274,9 +285,7 @@ def event_tipping_point(
                 statistic="tipping_point",
                 unit="hazard factor",
                 estimate=tipped[0] if tipped else None,
-                note=None
-                if tipped
-                else f"p stays below {alpha:g}, or there is none, up to {hazard_factors[-1]:g}",
+                note=note,
             )
         )
     return pl.concat([*tables, results_frame(rows)])

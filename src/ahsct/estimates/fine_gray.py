@@ -18,6 +18,7 @@ from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.estimates.competing import require_causes
+from ahsct.estimates.cox import NO_ROBUST_ERROR, ROUNDING_OF_ROBUST
 from ahsct.estimates.interval_regression import named_column, with_covariates
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
@@ -62,7 +63,7 @@ def fine_gray(
     pl.DataFrame
         Schema RESULTS, one row per coefficient: statistic "subdistribution_hazard_ratio"; `std_error` is that of the
         log, from the sandwich that knows that the censoring distribution was estimated. Where nothing can be
-        fitted the estimate is missing and the note says why.
+        fitted the estimate is missing and the note says why; so are error and limits where the sandwich is 0.
 
     Raises
     ------
@@ -86,17 +87,19 @@ def fine_gray(
     """
     require_conf_level(conf_level)
     require_columns("fine_gray", "time_to_event", time_to_event, ("cause",))
-    known = sorted(set(time_to_event.filter(pl.col("is_event"))["cause"].drop_nulls().to_list()))
+    found = list(groups("fine_gray", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False))
+    for group in found:
+        require_causes("fine_gray", group.rows)
+        if group.entry is not None:
+            raise TableError("fine_gray takes no delayed entry; start risk at time zero.")
+    known = sorted({name for group in found for name in group.rows.filter(pl.col("is_event"))["cause"]})
     if known and cause not in known:
         raise RequestError(
             f"fine_gray: nobody had the cause {cause!r}; seen are {', '.join(known)}.{did_you_mean(cause, known)}"
         )
     rows: list[dict[str, Any]] = []
-    for group in groups("fine_gray", time_to_event, apart=ALL_BUT_ARM):
-        require_causes("fine_gray", group.rows)
-        if group.entry is not None:
-            raise TableError("fine_gray takes no delayed entry; start risk at time zero.")
-        rows += _rows(group, covariates, cause, terms, references, conf_level)
+    for group in found:
+        rows += group.told(_rows(group, covariates, cause, terms, references, conf_level))
     return results_frame(rows)
 
 
@@ -210,18 +213,20 @@ def _rows(
     references: Mapping[str, str] | None,
     conf_level: float,
 ) -> list[dict[str, Any]]:
-    frame = with_covariates("fine_gray", group.rows, covariates, terms)
-    made = design("fine_gray", frame, terms, references)
-    is_own = (frame["cause"] == cause).fill_null(False).to_numpy()
-    kind = np.where(~frame["is_event"].to_numpy(), 0, np.where(is_own, 1, 2))
     columns: dict[str, Any] = {
         **group.labels,
         "statistic": "subdistribution_hazard_ratio",
         "unit": "ratio",
-        "n": frame.height,
-        "n_events": int((kind == 1).sum()),
+        "n": group.rows.height,
         "method": f"Fine-Gray ({cause}), Breslow ties, Wald, sandwich error of the log",
     }
+    if group.rows.is_empty():
+        return [result(**columns)]
+    frame = with_covariates("fine_gray", group.rows, covariates, terms)
+    made = design("fine_gray", frame, terms, references)
+    is_own = (frame["cause"] == cause).fill_null(False).to_numpy()
+    kind = np.where(~frame["is_event"].to_numpy(), 0, np.where(is_own, 1, 2))
+    columns["n_events"] = int((kind == 1).sum())
     try:
         fit = subdistribution(frame["time_day"].to_numpy(), kind, made.x)
     except TableError as problem:
@@ -230,16 +235,17 @@ def _rows(
     rows = []
     for k, column in enumerate(made.columns):
         beta, error = float(fit.coefficients[k]), math.sqrt(fit.covariance[k, k])
+        named = {**columns, **named_column(column), "estimate": math.exp(beta), "conf_level": conf_level}
+        if error <= ROUNDING_OF_ROBUST * math.sqrt(fit.model_covariance[k, k]):
+            rows.append(result(**named, note=NO_ROBUST_ERROR))
+            continue
         rows.append(
             result(
-                **columns,
-                **named_column(column),
-                estimate=math.exp(beta),
+                **named,
                 std_error=error,
                 lower=math.exp(beta - z * error),
                 upper=math.exp(beta + z * error),
-                conf_level=conf_level,
-                p_value=float(chdtrc(1, (beta / error) ** 2)) if error > 0 else None,
+                p_value=float(chdtrc(1, (beta / error) ** 2)),
             )
         )
     return rows

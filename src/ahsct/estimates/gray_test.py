@@ -42,7 +42,7 @@ def gray_test(time_to_event: pl.DataFrame, *, rho: float = 0.0, strata: Sequence
     -------
     pl.DataFrame
         Schema RESULTS, one row per endpoint and cause (`term`): statistic "gray_test", unit "chi-squared". Where
-        nothing can be compared the estimate is missing and the note says why.
+        nothing can be compared the estimate is missing and the note says why; without any event it is one row.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def gray_test(time_to_event: pl.DataFrame, *, rho: float = 0.0, strata: Sequence
     """
     require_columns("gray_test", "time_to_event", time_to_event, ("arm", "cause", *strata))
     rows = []
-    for group in groups("gray_test", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("gray_test", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         require_causes("gray_test", group.rows)
         if group.entry is not None:
             raise TableError("gray_test takes no delayed entry; start risk at time zero.")
         names = sorted(set(group.rows.filter(pl.col("is_event"))["cause"].to_list()))
-        rows += [_row(group, cause, rho, strata) for cause in names]
+        rows += group.told([_row(group, cause, rho, strata) for cause in names or [None]])
     return results_frame(rows)
 
 
@@ -124,11 +124,12 @@ def gray_statistic(
     return score[:-1], covariance[:-1, :-1]
 
 
-def _row(group: Group, cause: str, rho: float, strata: Sequence[str]) -> dict[str, Any]:
+def _row(group: Group, cause: str | None, rho: float, strata: Sequence[str]) -> dict[str, Any]:
     rows = group.rows
-    kind = np.where(
-        ~rows["is_event"].to_numpy(), 0, np.where((rows["cause"] == cause).fill_null(False).to_numpy(), 1, 2)
+    is_own = (
+        rows.select((pl.col("cause") == pl.lit(cause, pl.String)).fill_null(False)).to_series().to_numpy()
     )
+    kind = np.where(~rows["is_event"].to_numpy(), 0, np.where(is_own, 1, 2))
     arm, names = codes(rows, ["arm"])
     stratum: Counts = codes(rows, strata)[0] if strata else np.zeros(rows.height, np.int64)
     columns: dict[str, Any] = {
@@ -140,6 +141,8 @@ def _row(group: Group, cause: str, rho: float, strata: Sequence[str]) -> dict[st
         "n_events": int((kind == 1).sum()),
         "method": f"Gray, rho {rho:g}" + (f", stratified by {', '.join(strata)}" if strata else ""),
     }
+    if cause is None:
+        return result(**columns, note=f"no event in {rows.height} patients" if rows.height else None)
     if len(names) < 2:
         return result(**columns, note="one arm only: nothing to compare")
     score, covariance = np.zeros(len(names) - 1), np.zeros((len(names) - 1,) * 2)

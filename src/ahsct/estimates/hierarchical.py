@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ahsct.errors import DefinitionError, TableError
+from ahsct.estimates._groups import of_kinds
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._values import arms_of, require_two_arms
 from ahsct.estimates.rows import result, results_frame
@@ -132,6 +133,10 @@ def win_statistics(
         raise DefinitionError("win_statistics needs one or more levels.")
     needed = ["patient_id", "arm", *(column for level in levels for column in level.columns)]
     require_columns("win_statistics", "outcomes", outcomes, needed)
+    kinds: dict[str, Any] = {"arm": pl.String}
+    for level in levels:
+        kinds |= dict(zip(level.columns, (pl.Float64, pl.Boolean), strict=False))
+    outcomes = of_kinds("outcomes", outcomes, kinds)
     require_conf_level(conf_level)
     if outcomes["patient_id"].is_duplicated().any():
         raise TableError("win_statistics needs one row per patient; a patient stands in `outcomes` twice.")

@@ -29,6 +29,8 @@ MODELS = {
     "lognormal": "log-normal",
 }
 
+_LARGEST_LOG = 700.0  # where a computer's number ends
+
 
 def interval_regression(
     time_to_event: pl.DataFrame,
@@ -89,7 +91,12 @@ def interval_regression(
     require_conf_level(conf_level)
     require_columns("interval_regression", "time_to_event", time_to_event, ("left_day", "right_day"))
     rows: list[dict[str, Any]] = []
-    for group in groups("interval_regression", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("interval_regression", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
+        if group.rows.is_empty():
+            columns: dict[str, Any] = {"unit": "ratio", "n": 0}
+            columns["method"] = f"interval-censored, {MODELS[model]}"
+            rows += group.told([result(**group.labels, statistic=_statistic(model), **columns)])
+            continue
         require_no_competing_event("interval_regression", group.rows)
         if group.entry is not None:
             raise TableError(
@@ -97,7 +104,7 @@ def interval_regression(
             )
         frame = with_covariates("interval_regression", group.rows, covariates, terms)
         made = design("interval_regression", frame, terms, references)
-        rows += _rows(group, made, model, conf_level)
+        rows += group.told(_rows(group, made, model, conf_level))
     return results_frame(rows)
 
 
@@ -147,14 +154,22 @@ def _rows(group: Group, made: Design, model: str, conf_level: float) -> list[dic
         "n_events": int(np.isfinite(right).sum()),
         "conf_level": conf_level,
     }
-    statistic = "time_ratio" if model == "lognormal" else "hazard_ratio"
     try:
         if model == "proportional_hazards":
             return _free_baseline(left, right, made, common)
         return _parametric(left, right, made, common, model)
     except TableError as problem:
-        common |= {"statistic": statistic, "unit": "ratio", "method": f"interval-censored, {MODELS[model]}"}
+        common |= {
+            "statistic": _statistic(model),
+            "unit": "ratio",
+            "method": f"interval-censored, {MODELS[model]}",
+        }
         return [result(**common, **named_column(column), note=str(problem)) for column in made.columns]
+
+
+def _statistic(model: str) -> str:
+    """Return the statistic that a model gives first."""
+    return "time_ratio" if model == "lognormal" else "hazard_ratio"
 
 
 def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, Any]) -> list[dict[str, Any]]:
@@ -182,10 +197,10 @@ def _free_baseline(left: Floats, right: Floats, made: Design, common: dict[str, 
                 estimate=math.exp(fit.coefficients[k]),
                 std_error=math.sqrt(fit.covariance[k, k]),
                 lower=math.exp(lower),
-                upper=math.exp(upper) if math.isfinite(upper) else None,
+                upper=math.exp(upper) if upper < _LARGEST_LOG else None,
                 p_value=_wald(fit.coefficients[k], fit.covariance[k, k]),
                 method=f"{method}, profile likelihood, error of the log, Wald p",
-                note=None if math.isfinite(upper) else "no upper limit: the likelihood does not fall enough",
+                note=None if upper < _LARGEST_LOG else "no upper limit: the likelihood does not fall enough",
             )
         )
     return [*rows, _test(common, method, fit.loglik - fit.null_loglik, len(made.columns))]
@@ -210,17 +225,13 @@ def _parametric(
             part = fit.covariance[np.ix_([k, last], [k, last])]
             ratios.insert(0, ("hazard_ratio", -beta / fit.scale, float(slope @ part @ slope)))
         for statistic, log_ratio, square in ratios:
-            half = z * math.sqrt(square)
             rows.append(
                 result(
                     **common,
                     **named_column(column),
                     statistic=statistic,
                     unit="ratio",
-                    estimate=math.exp(log_ratio),
-                    std_error=math.sqrt(square),
-                    lower=math.exp(log_ratio - half),
-                    upper=math.exp(log_ratio + half),
+                    **_wald_ratio(log_ratio, math.sqrt(square), z),
                     p_value=_wald(log_ratio, square),
                     method=f"{method}, Wald, error of the log",
                 )
@@ -235,10 +246,7 @@ def _parametric(
                 **common,
                 statistic=name,
                 unit="1" if name == "shape" else "log time",
-                estimate=math.exp(log_value),
-                std_error=error,
-                lower=math.exp(log_value - z * error),
-                upper=math.exp(log_value + z * error),
+                **_wald_ratio(log_value, error, z),
                 method=f"{method}, Wald, error of the log",
             )
         )
@@ -257,6 +265,15 @@ def _test(common: Mapping[str, Any], method: str, gain: float, df: int) -> dict[
         p_value=float(chdtrc(df, value)),
         method=f"{method}, all coefficients",
     )
+
+
+def _wald_ratio(log_ratio: float, error: float, z: float) -> dict[str, Any]:
+    """Return estimate, error and limits; what a computer's number cannot hold is missing, with a note."""
+    logs = {"estimate": log_ratio, "lower": log_ratio - z * error, "upper": log_ratio + z * error}
+    found: dict[str, Any] = {name: math.exp(log) for name, log in logs.items() if log < _LARGEST_LOG}
+    beyond = [name for name in logs if name not in found]
+    note = f"{' and '.join(beyond)} beyond 1e300" if beyond else None
+    return {**found, "std_error": error, "note": note}
 
 
 def _wald(value: float, variance: float) -> float:

@@ -115,14 +115,14 @@ def interval_log_rank(
         raise RequestError(
             f"No scores {scores!r}; known are {', '.join(SCORES)}.{did_you_mean(scores, SCORES)}"
         )
-    rows = []
-    for group in groups("interval_log_rank", time_to_event, apart=ALL_BUT_ARM):
+    rows: list[dict[str, Any]] = []
+    for group in groups("interval_log_rank", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
         require_no_competing_event("interval_log_rank", group.rows)
         if group.entry is not None:
             raise TableError(
                 "interval_log_rank takes no delayed entry; start risk at time zero, or use log_rank."
             )
-        rows.append(_row(group, scores, n_permutations, seed))
+        rows += group.told([_row(group, scores, n_permutations, seed)])
     return results_frame(rows)
 
 
@@ -138,6 +138,8 @@ def _row(group: Group, scores: str, n_permutations: int, seed: int) -> dict[str,
         "n_events": int(np.isfinite(right).sum()),
         "method": f"interval-censored, {SCORES[scores]}, permutation variance",
     }
+    if n_arms == 0:
+        return result(**columns)
     if n_arms < 2:
         return result(**columns, note="one arm only: nothing to compare")
     c = interval_scores(left, right, scores=scores)

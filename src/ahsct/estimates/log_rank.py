@@ -151,8 +151,8 @@ def log_rank(
     -------
     pl.DataFrame
         Schema RESULTS: a row "log_rank_test" (`estimate` is chi-squared), and one per arm "expected_events", to
-        compare with its `n_events` (without weights). Where no event occurred while two arms were at risk the
-        test is missing and the note says so.
+        compare with its `n_events` (without weights). Where no event occurred while two arms were at risk, or nobody
+        can be evaluated, the test is missing and the note says so.
 
     Raises
     ------
@@ -179,7 +179,12 @@ def log_rank(
     _weight(weight, rho, gamma)
     definition = _definition(weight, rho, gamma)
     rows: list[dict[str, Any]] = []
-    for group in groups("log_rank", time_to_event, apart=ALL_BUT_ARM):
+    for group in groups("log_rank", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
+        method = f"log-rank, weight {definition}" + (f", stratified by {', '.join(strata)}" if strata else "")
+        if group.rows.is_empty():
+            empty = result(**group.labels, statistic="log_rank_test", unit="chi-squared", n=0, method=method)
+            rows += group.told([empty])
+            continue
         require_no_competing_event("log_rank", group.rows)
         frame = known_at_start("log_rank", group.rows, covariates, strata)
         arm, names = arms_of("log_rank", frame)
@@ -194,8 +199,8 @@ def log_rank(
             rho=rho,
             gamma=gamma,
         )
-        method = f"log-rank, weight {definition}" + (f", stratified by {', '.join(strata)}" if strata else "")
-        rows += _rows(group, names, np.bincount(arm, minlength=len(names)), found, method)
+        test, *expected = _rows(group, names, np.bincount(arm, minlength=len(names)), found, method)
+        rows += [*group.told([test]), *expected]
     return results_frame(rows)
 
 

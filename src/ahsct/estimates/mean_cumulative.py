@@ -20,6 +20,7 @@ from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, conform
 
 INTERVALS = ("log", "plain")
+_ROUNDING_OF_ERROR = 3e-7  # of the estimate: what rounding leaves of a standard error of 0
 
 
 class MeanCumulative(NamedTuple):
@@ -105,7 +106,9 @@ def mean_cumulative(
     variance = np.cumsum(square / safe**2 + 2 * cross / safe)
     leaves = np.concatenate((np.diff(who) != 0, np.ones(min(who.size, 1), bool)))
     n_ended = np.bincount(last[leaves], minlength=width)
-    return MeanCumulative(time * 1.0, n, d, n_ended, np.cumsum(increment), np.sqrt(np.maximum(variance, 0.0)))
+    estimate, std_error = np.cumsum(increment), np.sqrt(np.maximum(variance, 0.0))
+    std_error = np.where(std_error > _ROUNDING_OF_ERROR * estimate, std_error, 0.0)
+    return MeanCumulative(time * 1.0, n, d, n_ended, estimate, std_error)
 
 
 def mean_cumulative_function(
@@ -121,7 +124,7 @@ def mean_cumulative_function(
     recurrent
         Schema RECURRENT; `patient_id`, `start_day`, `stop_day`, `is_event` are needed. One curve per endpoint and arm.
     interval
-        "log" ($\hat M \exp(\pm z\, se / \hat M)$, missing where no event was yet) or "plain".
+        "log" ($\hat M \exp(\pm z\, se / \hat M)$) or "plain".
     conf_level
         Two-sided, between 0 and 1.
 
@@ -129,7 +132,8 @@ def mean_cumulative_function(
     -------
     pl.DataFrame
         Schema CURVE; `estimate` counts events and may pass 1. `n_censored` counts patients whose follow-up ends at
-        the time, with or without an event, so that it sums to the number of patients.
+        the time, with or without an event, so that it sums to the number of patients. Limits are missing where the
+        error is 0: before the first event, and where all patients had equally many.
 
     Raises
     ------
@@ -162,12 +166,12 @@ def mean_cumulative_function(
         found = mean_cumulative(
             person, rows["_entry"].to_numpy(), rows["stop_day"].to_numpy(), rows["is_event"].to_numpy()
         )
-        known = np.where(found.estimate > 0, found.estimate, np.nan)
+        known = np.where(found.std_error > 0, found.estimate, np.nan)
         half = z * found.std_error
         ratio = np.exp(half / known)
         limits = (known / ratio, known * ratio)
         if interval == "plain":
-            limits = (np.maximum(found.estimate - half, 0), found.estimate + half)
+            limits = (np.maximum(known - half, 0), known + half)
         blocks.append(
             {
                 **labels,
@@ -200,7 +204,8 @@ def mean_count(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
     -------
     pl.DataFrame
         Schema RESULTS, one row per curve, statistic "mean_cumulative_count"; missing, with a note, after the last
-        follow-up. Where no event was seen the log interval does not exist and the note says so.
+        follow-up. Where no event was seen, or all patients had equally many, error and limits do not exist and the
+        note says so.
 
     Raises
     ------
@@ -244,7 +249,9 @@ def mean_count(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
             columns["note"] = f"follow-up ends at {time[-1]:.4g} years: not extrapolated"
         else:
             columns |= {name: now[name] for name in ("estimate", "std_error", "lower", "upper")}
-            if now["upper"] is None:
-                columns["note"] = "no event yet: no log interval; the exact interval of the rate answers"
+            if now["std_error"] == 0:
+                why = "all had equally many events" if now["estimate"] else "no event yet"
+                columns["note"] = f"{why}: no error can be estimated; the exact interval of the rate answers"
+                columns["std_error"] = None
         rows.append(result(statistic="mean_cumulative_count", unit="events per patient", **columns))
     return results_frame(rows)

@@ -11,7 +11,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from ahsct.errors import RequestError, did_you_mean
-from ahsct.estimates._comparisons import against_reference, two_sided
+from ahsct.estimates._comparisons import against_reference, one_sided_error, two_sided
 from ahsct.estimates._curve import ROUNDING, Curve, curves, n_after
 from ahsct.estimates.beta_product import bounds
 from ahsct.estimates.melding import melded
@@ -75,7 +75,8 @@ def milestone_difference(
         Schema RESULTS, for each other arm two rows of the same statistic: with the normal interval on the scale, and
         with the exact one ("beta product, melded", see `melding`), whose p-value without censoring is that of
         Fisher's exact test. Where an estimate is 0 or 1 the normal row of all scales but identity is missing and
-        says so; `std_error` is that on the scale. With delayed entry there is no exact row's interval.
+        says so; on the identity scale its error is then that of the other arm alone, and the note says that too.
+        `std_error` is that on the scale. With delayed entry there is no exact row's interval.
 
     Raises
     ------
@@ -134,7 +135,12 @@ def _compare(one: Curve, reference: Curve, at_years: float, name: str) -> list[d
     errors = [float(curve.std_error[rows - 1]) for curve, rows in zip(pair, upto, strict=True)]
     normal, estimate = _normal(scale, name, p, errors, one.conf_level)
     exact: dict[str, Any] = {"method": "beta product, melded", "estimate": estimate}
-    if any(curve.has_delayed_entry for curve in pair):
+    is_late = any(curve.has_delayed_entry for curve in pair)
+    if "std_error" in normal:
+        by_arm = {str(curve.labels["arm"]): error for curve, error in zip(pair, errors, strict=True)}
+        see = "with delayed entry there is no exact interval" if is_late else "read the exact row"
+        normal["note"] = one_sided_error(by_arm, see)
+    if is_late:
         exact["note"] = "no exact interval with delayed entry"
     else:
         own, other = (_bounds(curve, at_years, rows) for curve, rows in zip(pair, upto, strict=True))

@@ -52,7 +52,8 @@ def milestone(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
         curve (`term`) a row of statistic "cumulative_incidence", and the interval of Clopper and Pearson where
         nobody was censored before; where somebody was and the cause has no event yet, an upper limit that counts
         competing events as censored and so errs upwards. The exact row comes first, and its note says why, where the estimate is 0 or
-        1, or where there are fewer than 10 events or fewer than 10 patients at risk.
+        1, or where there are fewer than 10 events or fewer than 10 patients at risk. At 0 and 1 the other row has
+        neither error nor limits, whatever the curve's interval.
 
         `n_events` and `n_censored` count up to and including the milestone, `n_at_risk` those still at risk
         after it; without delayed entry and competing events the three add up to `n`. After the last follow-up
@@ -103,25 +104,22 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
         note = f"follow-up ends at {one.time[-1]:.4g} years: not extrapolated"
         return [one.row(**columns, note=note)]
     columns["estimate"] = float(one.estimate[rows - 1])
-    pointwise = one.row(
-        **columns,
-        std_error=_or_none(one.std_error[rows - 1]),
-        lower=_or_none(one.lower[rows - 1]),
-        upper=_or_none(one.upper[rows - 1]),
-    )
+    numbers = {name: _or_none(getattr(one, name)[rows - 1]) for name in ("std_error", "lower", "upper")}
+    # where nothing has varied an error of 0, and the plain and log limits 1 to 1 of the curve, would be false certainty
+    pointwise = one.row(**columns, **({} if numbers["std_error"] == 0 else numbers))
     if one.estimator == "Turnbull":  # no exact interval is known where event times are not
-        if pointwise["lower"] is None:
+        if pointwise.get("lower") is None:
             pointwise["note"] = "no limits at this time: give it to turnbull as at_years"
         elif one.time[rows - 1] < at_years * (1 - ROUNDING):
             pointwise["note"] = (
                 f"limits of {one.time[rows - 1]:.4g} years: give turnbull the time as at_years"
             )
         return [pointwise]
-    if pointwise["lower"] is None:
+    if pointwise.get("lower") is None:
         pointwise["note"] = f"no {one.interval} limits where the estimate is {columns['estimate']:g}"
     if one.estimator in _COUNTS_SAY_LITTLE:
         return [pointwise]
-    exact = one.row(**columns, **_exact(one, at_years, rows))
+    exact = one.row(**columns, **exact_limits(one, at_years, rows))
     if exact.get("lower") is None:
         return [pointwise, exact]
     if why := _why_exact_first(columns):
@@ -130,7 +128,11 @@ def _milestone(one: Curve, at_years: float) -> list[dict[str, Any]]:
     return [pointwise, exact]
 
 
-def _exact(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
+def exact_limits(one: Curve, at_years: float, rows: int) -> dict[str, Any]:
+    """Return `lower`, `upper` and `method` of the exact interval at a time, or `method` and a `note` where none is known.
+
+    `rows` is how many rows of the curve lie at or before the time.
+    """
     n_before = int(np.searchsorted(one.time, at_years * (1 - ROUNDING)))
     n_censored_before = int(one.n_censored[:n_before].sum())
     name = "Clopper-Pearson" if n_censored_before == 0 else "beta product"

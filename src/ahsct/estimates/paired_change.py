@@ -62,7 +62,8 @@ def paired_change(
         `proportion` of terms better, unchanged, worse (Clopper-Pearson);
         `signed_rank_sum`: the sum of the ranks of the increases and its exact p value;
         `mean_change`: with the exact p value of the permutation test (signs of all changes flipped) and the
-        interval that inverts it, which assumes that changes lie symmetrically about their centre;
+        interval that inverts it, which assumes that changes lie symmetrically about their centre; none where
+        all changes are equal;
         `win_odds`: (better + unchanged / 2) / (worse + unchanged / 2), delta method on the log scale;
         `win_ratio`: better / worse with the exact conditional interval, its p value that of the sign test.
         All p values are two-sided: both tails at least as far from the centre.
@@ -199,9 +200,11 @@ def _mean_change(change: Array, unit: str, conf_level: float, seed: int) -> dict
     means, below = means[order], np.cumsum(share[order])
     empty, tail = float(weight[~some].sum()), (1 - conf_level) / 2
     # p(s) = P(empty) + share of subset means at most s on each side; the interval holds shifts with p > tail
+    lower = upper = None
     if 0.5**n >= tail:
-        lower = upper = None
         note = f"no interval: {n} changes cannot be significant at this level"
+    elif np.ptp(change) == 0:
+        note = f"no interval: all {n} changes are equal, so that nothing tells how far the mean may be off"
     else:
         lower = float(means[np.searchsorted(below + empty, tail + 1e-12, side="right")])
         above = np.cumsum(share[order][::-1])

@@ -141,7 +141,12 @@ def permutation_log_rank(
     ('X', 0.3333, 'log-rank scores, all permutations')
     """
     rows: list[dict[str, Any]] = []
-    for group in groups("permutation_log_rank", time_to_event, apart=ALL_BUT_ARM):
+    statistic = "permutation_log_rank_test"
+    for group in groups("permutation_log_rank", time_to_event, apart=ALL_BUT_ARM, refuse_empty=False):
+        if group.rows.is_empty():
+            empty = result(**group.labels, statistic=statistic, unit="events", n=0, method="log-rank scores")
+            rows += group.told([empty])
+            continue
         require_no_competing_event("permutation_log_rank", group.rows)
         if group.entry is not None:
             raise RequestError("permutation_log_rank knows no delayed entry; use log_rank.")
@@ -166,10 +171,8 @@ def permutation_log_rank(
             "n_events": event.sum(),
             "note": None if event.any() else "no event: all permutations are alike",
         }
-        statistic, method = "permutation_log_rank_test", f"log-rank scores, {way}"
-        rows.append(
-            result(**group.labels, statistic=statistic, unit="events", n=arm.size, method=method, **columns)
-        )
+        columns |= {"unit": "events", "n": arm.size, "method": f"log-rank scores, {way}"}
+        rows += group.told([result(**group.labels, statistic=statistic, **columns)])
     return results_frame(rows)
 
 

@@ -13,7 +13,7 @@ from ahsct.estimates._design import codes, design
 from ahsct.estimates._groups import ALL_BUT_ARM
 from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates.counting_process import known_at_start
-from ahsct.estimates.cox import CoxFit, hazard_ratio_rows
+from ahsct.estimates.cox import NO_COMPARISON, CoxFit, has_comparison, hazard_ratio_rows
 from ahsct.estimates.cox_regression import SingularDesign, cox_regression
 from ahsct.estimates.recurrent_rows import recurrent_groups
 from ahsct.estimates.rows import result, results_frame
@@ -60,7 +60,8 @@ def recurrent_ratios(
     -------
     pl.DataFrame
         Schema RESULTS as in `cox`: rows "rate_ratio" (Andersen-Gill) or "hazard_ratio" (PWP) with the robust error of
-        the logarithm, and the robust Wald test of all coefficients.
+        the logarithm, and the robust Wald test of all coefficients. Without an event, or none while patients who
+        differ were at risk together, there is one row that says so.
 
     Raises
     ------
@@ -119,6 +120,10 @@ def recurrent_ratios(
                 ties=ties,
             )
         except SingularDesign as problem:
+            if not has_comparison(frame, within, terms):
+                columns = {**labels, "n_events": frame["is_event"].sum(), "note": NO_COMPARISON}
+                found.append(result(statistic=statistic, unit="ratio", n=n, method=MODELS[model], **columns))
+                continue
             raise SingularDesign(
                 problem.column, problem.why, repr(made.columns[problem.column].label)
             ) from None

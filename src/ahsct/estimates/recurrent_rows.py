@@ -9,10 +9,13 @@ from typing import Any
 import polars as pl
 
 from ahsct.errors import TableError
-from ahsct.estimates._groups import LABELS
-from ahsct.vocabulary import require_columns
+from ahsct.estimates._groups import LABELS, of_kinds
+from ahsct.vocabulary import RECURRENT, require_columns
 
 _NEEDED = ("patient_id", "start_day", "stop_day", "is_event")
+_KINDS = {name: kind for name, kind in RECURRENT.items() if name != "patient_id"} | dict.fromkeys(
+    LABELS, pl.String
+)
 
 
 def recurrent_groups(
@@ -26,10 +29,10 @@ def recurrent_groups(
     Raises
     ------
     TableError
-        A column is absent or a value missing, an interval ends before it starts, or two of a patient overlap.
+        A column is absent or of another type, or a value missing, an interval ends before it starts, or two of a patient overlap.
     """
     require_columns(function, "recurrent", recurrent, _NEEDED)
-    frame = recurrent.with_row_index("_row", offset=1)
+    frame = of_kinds("recurrent", recurrent, _KINDS).with_row_index("_row", offset=1)
     for name in _NEEDED:
         _refuse(frame, pl.col(name).is_null(), f"`{name}` is missing")
     _refuse(frame, pl.col("stop_day") < pl.col("start_day"), "an interval ends before it starts")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from ahsct.errors import RequestError, TableError, did_you_mean
-from ahsct.estimates._groups import LABELS, curve_frame
+from ahsct.estimates._groups import LABELS, curve_frame, of_kinds
 from ahsct.estimates._intervals import pointwise, require_conf_level
 from ahsct.estimates._state_occupation import Sojourns, occupation
 from ahsct.estimates.rows import result, results_frame
@@ -17,6 +17,7 @@ from ahsct.vocabulary import CURVE, DAYS_PER_YEAR, conform, require_columns
 
 VARIANCES = {"infinitesimal_jackknife": "infinitesimal jackknife", "greenwood": "Greenwood (Markov)"}
 _NEEDED = ("patient_id", "from_state", "to_state", "start_day", "stop_day")
+_KINDS = dict.fromkeys((*LABELS, "from_state", "to_state"), pl.String) | dict.fromkeys(_NEEDED[-2:], pl.Int64)
 
 
 def state_occupation(
@@ -83,6 +84,7 @@ def state_occupation(
             f"No variance {variance!r}; known are {', '.join(VARIANCES)}.{did_you_mean(variance, VARIANCES)}"
         )
     require_columns("state_occupation", "transitions", transitions, _NEEDED)
+    transitions = of_kinds("transitions", transitions, _KINDS)
     codes = _codes(transitions, states, initial)
     frame = transitions.with_row_index("_row", offset=1).with_columns(
         pl.lit("").alias(name) for name in LABELS[:-1] if name not in transitions.columns
@@ -142,6 +144,12 @@ def occupation_at(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
         n = None if is_late else sum(int(block["n_at_risk"][0]) for block in blocks)
         at = int(np.searchsorted(blocks[0]["time_years"].to_numpy(), at_years * (1 + 1e-9), side="right"))
         known = sum(int(block["n_at_risk"][at]) if at < block.height else 0 for block in blocks)
+        if (
+            at == blocks[0].height
+            and n is not None
+            and not any(block["n_censored"].sum() for block in blocks)
+        ):
+            known = n  # all have come to rest
         for block in blocks:
             first, there = block.row(0, named=True), block.row(at - 1, named=True)
             columns: dict[str, Any] = {
@@ -162,6 +170,8 @@ def occupation_at(curve: pl.DataFrame, *, at_years: float) -> pl.DataFrame:
                 rows.append(result(**columns, note=note))
                 continue
             numbers = {name: there[name] for name in ("estimate", "std_error", "lower", "upper")}
+            if numbers["std_error"] == 0:
+                numbers["std_error"] = None
             if numbers["lower"] is None:
                 columns |= _one_sided(numbers["estimate"], known, columns["conf_level"])
                 numbers = {name: numbers[name] for name in ("estimate", "std_error")}

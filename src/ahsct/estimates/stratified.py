@@ -58,7 +58,8 @@ def mantel_haenszel(
     -------
     pl.DataFrame
         One row of schema RESULTS. Strata with one group only say nothing and are counted in the note. Where a group
-        has no event in any stratum a ratio has no limits: 0 or missing, with a note.
+        has no event in any stratum a ratio has no limits: 0 or missing, with a note; those of a difference are of the
+        other group alone, and the note says so.
 
     Raises
     ------
@@ -139,7 +140,21 @@ def _difference(
     }
     if measure == "risk_difference":
         found |= {"lower": max(found["lower"], -1.0), "upper": min(found["upper"], 1.0)}
-    return found, None
+    is_known = {"the group": _varies(measure, a, n), "the reference": _varies(measure, b, m)}
+    where = [name for name, varies in is_known.items() if not varies]
+    if len(where) != 1:
+        return found, None
+    return found, (
+        f"no error can be estimated in {where[0]} (no event, or nothing but events): the limits are of the other group "
+        "alone and claim too much; the p-value of with_p_value does not, and within a stratum exact methods answer"
+    )
+
+
+def _varies(measure: str, events: Floats, size: Floats) -> bool:
+    """Say whether a group's events give it an error of its own."""
+    return bool(
+        np.any(events > 0) if measure == "rate_difference" else np.any((events > 0) & (events < size))
+    )
 
 
 def _ratio(

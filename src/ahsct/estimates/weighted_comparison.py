@@ -7,6 +7,7 @@ import polars as pl
 from scipy.special import ndtri
 
 from ahsct.errors import RequestError, TableError
+from ahsct.estimates._comparisons import one_sided_error, two_sided
 from ahsct.estimates._groups import Group, curve_frame, groups, require_no_competing_event
 from ahsct.estimates._intervals import require_conf_level, require_interval
 from ahsct.estimates._risk_table import Counts, Floats
@@ -161,8 +162,9 @@ def weighted_survival_difference(
     survival = {name: float(fit.estimate[at[name][0]]) for name, fit in fits.items()}
     ended = [name for name, fit in fits.items() if day > fit.time[-1] * (1 + 2e-9) and fit.estimate[-1] > 0]
     n_events = {name: int(fit.n_events[: at[name][0] + 1].sum()) for name, fit in fits.items()}
-    influence = fits[TREATED].influence(at[TREATED]) - fits[COMPARATOR].influence(at[COMPARATOR])
-    error = float(np.sqrt((influence**2).sum()))
+    influences = {name: fit.influence(at[name]) for name, fit in fits.items()}
+    errors = {name: _norm(influence) for name, influence in influences.items()}
+    error = _norm(influences[TREATED] - influences[COMPARATOR])
     estimate = survival[TREATED] - survival[COMPARATOR]
     note = f"{survival[TREATED]:.4g} treated, {survival[COMPARATOR]:.4g} comparator"
     columns: dict[str, float | None] = {"estimate": estimate, "std_error": error}
@@ -171,9 +173,11 @@ def weighted_survival_difference(
     elif error == 0:
         columns, note = {"estimate": estimate}, f"{note}; no influence on either curve, so no error"
     else:
+        see = "with weights there is no exact interval; milestone_difference has one without them"
+        note = "; ".join(filter(None, (note, one_sided_error(errors, see))))
         columns |= {"lower": max(estimate - z * error, -1.0), "upper": min(estimate + z * error, 1.0)}
         if with_p_value:
-            columns["p_value"] = float(2 * _upper_tail(abs(estimate) / error))
+            columns["p_value"] = two_sided(estimate, error)
     row = result(
         **labels,
         arm=TREATED,
@@ -191,10 +195,10 @@ def weighted_survival_difference(
     return with_target_trial(results_frame([row]), trial)
 
 
-def _upper_tail(z: float) -> float:
-    from scipy.special import ndtr
-
-    return float(ndtr(-z))
+def _norm(influence: Floats) -> float:
+    """Return the root of the sum of squares, 0 where only rounding is left."""
+    found = float(np.sqrt((influence**2).sum()))
+    return found if found > 1e-12 else 0.0
 
 
 def _fits(
