@@ -11,7 +11,8 @@ import polars as pl
 
 from ahsct.errors import SourceError
 from ahsct.tables.dataset_json import read_dataset_json
-from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv, xlsx_tables
+from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv
+from ahsct.tables.xlsx_file import xlsx_tables
 
 _XPT_START = (b"HEADER RECORD*******LIBRARY HEADER RECORD", b"HEADER RECORD*******LIBV8   HEADER RECORD")
 _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7318c181f1011")
