@@ -321,3 +321,61 @@ def test_a_list_of_numbers_is_no_decimal_number(tmp_path: Path) -> None:
     frame, done = spreadsheet_csv("x.csv", b"patient_id;fs_affected;edss\n1,5;1,3;3,5\n2,5;2,4;4,0\n")
     assert frame.rows() == [("1,5", "1,3", "3.5"), ("2,5", "2,4", "4.0")]
     assert done == ["separated by semicolons", "`edss`: decimal commas"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host=db.clinic password=hunter2 dbname=ms",
+        "postgresql:ann:hunter2@host/db",
+        "jdbc:postgresql://host/db?password=hunter2",
+        "md:ms?motherduck_token=hunter2",
+        "duckdb:md:ms?motherduck_token=hunter2",
+        "duckdb:postgresql:ann:hunter2@host",
+        "ann:hunter2@host/db",
+        "//ann:hunter2@host/db",
+        "Server=host;Uid=ann;Pwd=hunter2;",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "analyse", "eligibility", "course", "convert", "multiverse"])
+def test_addresses_in_other_forms_are_refused_without_being_repeated(command: str, address: str) -> None:
+    more = {"convert": ["--as", "sdtm", "--out", "x"], "multiverse": ["--out", "x"], "course": ["1"]}
+    done = CliRunner().invoke(app, [command, address, *more.get(command, [])])
+    assert done.exit_code != 0
+    said = done.output + str(done.exception)
+    assert "hunter2" not in said
+    assert "looks like the address of a database" in said or command == "course"
+
+
+def test_a_folder_whose_name_looks_like_an_address_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "user=ann@host"
+    folder.mkdir()
+    (folder / "patients.csv").write_text("patient_id\n1\n", encoding="utf-8")
+    assert read_study(folder).table("patients").height == 1
+
+
+def test_no_message_quotes_an_identifier_in_a_wrong_place(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "open.csv").write_bytes(b'patient_id,sex\n"SMITH JOHN,F')
+    (tmp_path / "in2").mkdir()
+    (tmp_path / "in2" / "patients.csv").write_bytes(b"SMITH JOHN;1966-05-04\n")
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    (registry / "patients.csv").write_bytes(b"patient_id,sex\n1,SMITH JOHN\n2,X\n")
+    (registry / "visits.csv").write_bytes(b"patient_id,visit_date,edss\nSMITH JOHN,2010-01-01,3\n12,SMITH JOHN,11\n")  # fmt: skip
+    for arguments in (
+        ["check", str(tmp_path / "in"), "--as", "sdtm"],
+        ["check", str(tmp_path / "in2")],
+        ["check", str(registry), "--as", "registry"],
+        ["check", str(registry)],
+        ["analyse", str(registry)],
+        ["convert", str(registry), "--as", "registry", "--out", str(tmp_path / "out"), "--log", str(tmp_path / "log.csv")],
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, arguments)
+        said = done.output + str(done.exception)
+        assert "SMITH" not in said, arguments
+    assert "code not in the list, kept, 1 times ((an identifier))" in said
+    assert "code not in the list, kept, 1 times (X)" in said  # other values are shown, to be put right
+    with pytest.raises(SourceError, match="look for a quote that is not closed") as raised:
+        read_study(tmp_path / "in", kind="sdtm")
+    assert raised.value.__cause__ is None

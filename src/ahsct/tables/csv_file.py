@@ -37,8 +37,8 @@ def csv_table(table: str, name: str, data: bytes) -> tuple[pl.DataFrame, pl.Data
     header, n_rows, rows_differ = _shape(name, text)
     if len(header) == 1 and ";" in header[0]:
         raise SourceError(
-            f"{name} seems to be separated by semicolons: its only column is {header[0][:60]!r}. "
-            "Save it separated by commas, with decimal points."
+            f"{name} seems to be separated by semicolons. Save it separated by commas, with decimal points, "
+            "or read it as kind 'spreadsheet'."
         )
     if len(header) == 1 and "\t" in header[0]:
         raise SourceError(f"{name} seems to be separated by tabs. Save it separated by commas.")

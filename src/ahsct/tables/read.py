@@ -15,12 +15,13 @@ import polars as pl
 
 from ahsct.errors import RequestError, SourceError, did_you_mean
 from ahsct.files import file_hash, json_hash
+from ahsct.tables.address import refuse_other_address
 from ahsct.tables.csv_file import csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
 from ahsct.tables.mapped import apply_mapping
 from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
 from ahsct.tables.postgres import is_postgres, postgres_tables
-from ahsct.tables.problems import join_problems, one_problem
+from ahsct.tables.problems import join_problems, one_problem, without_ids
 from ahsct.tables.source_files import SourceTables, read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
 from ahsct.tables.typed import type_tables
@@ -64,7 +65,7 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     DefinitionError
         The mapping does not hold.
     """
-    _refuse_other_address(source)
+    refuse_other_address(source)
     kinds = (*KINDS, *list_mappings())
     if kind not in kinds:
         raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
@@ -95,15 +96,6 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     )
 
 
-def _refuse_other_address(source: str | Path) -> None:
-    """Refuse addresses of other databases before they can be taken for a file and printed, password and all."""
-    scheme, is_address, _ = str(source).partition("://")
-    if is_address and not is_postgres(source):
-        raise SourceError(
-            f"Sources of the kind {scheme[:20]!r} cannot be read; addresses begin with postgresql:// or postgres://."
-        )
-
-
 @dataclass(frozen=True)
 class Foreign:
     """A source of another form: its place, what it says of itself, our tables as yet untyped, hashes, notes."""
@@ -130,7 +122,7 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     DefinitionError
         The mapping does not hold.
     """
-    _refuse_other_address(source)
+    refuse_other_address(source)
     is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
     chosen = None if is_plain else load_mapping(mapping or kind)
     place, read = _source_tables(source, chosen)
@@ -153,7 +145,7 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
             f"{place.name} holds none of the tables that are wanted ({wanted}); it holds "
             f"{', '.join(read.tables) or 'none of them'}."
         )
-    return Foreign(place, about, tables, hashes | read.hashes, join_problems(found))
+    return Foreign(place, about, tables, hashes | read.hashes, without_ids(join_problems(found), tables))
 
 
 def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, SourceTables]:
@@ -179,7 +171,8 @@ def _log_problem(row: dict[str, Any]) -> pl.DataFrame:
     place = row["source"] if row["column"] is None else f"{row['source']}.{row['column']}"
     detail = f" ({row['detail']})" if row["detail"] else ""
     message = f"{place}: {row['what']}, {row['n']} times{detail}."
-    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=row["n"])
+    value = row["detail"] if row["what"].startswith("code not in the list") else row["n"]
+    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=value)
 
 
 def _from_folder(folder: Path, kind: str) -> Study:
