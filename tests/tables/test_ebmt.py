@@ -35,10 +35,22 @@ def test_forms_become_a_study(tmp_path: Path) -> None:
     ]
     assert study.tables["patients"]["birth_date_imputed"].to_list() == ["D", None]
     grafts = study.table("transplants", ["conditioning_regimen", "cd34_selected", "infusion_day"])
-    assert grafts.rows() == [("BEAM-ATG", False, 0), ("CY-ATG", True, 0)]
+    assert grafts.rows() == [("BEAM", False, 0), ("CY-ATG", True, 0)]
     # known only to lie between two assessments: both ends are kept
     events = study.table("adverse_events", ["term", "earliest_start_day", "start_day", "grade", "scale"])
     assert events.rows() == [("sepsis", 0, 100, 3, "CTCAE 4.03"), ("rash", 27, 27, None, "not stated")]
     ends = study.table("follow_up", ["last_contact_day", "vital_status", "death_day", "cause_class"])
     assert ends.rows() == [(365, "alive", None, None), (180, "dead", 180, "treatment-related")]
     assert study.table("visits").filter(pl.col("patient_id") == "1")["edss"].to_list() == [4.5, 4.0, 3.5]
+
+
+def test_beam_is_beam_atg_only_where_the_form_says_so(tmp_path: Path) -> None:
+    for name, text in FORMS.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "treatment.csv").write_text(
+        "patient_id,hct_number,conditioning_regimen,atg_product,date_of_hct\n"
+        "1,1,beam,Rabbit,2010-03-01\n2,1,BEAM,,2010-03-05\n1,2,BEAM/ATG,,2011-03-01\n2,2,BEAM,none,2011-03-01\n",
+        encoding="utf-8",
+    )
+    grafts = read_study(tmp_path, kind="ebmt").table("transplants", ["conditioning_regimen"])
+    assert grafts["conditioning_regimen"].to_list() == ["BEAM-ATG", "BEAM", "BEAM-ATG", "BEAM"]

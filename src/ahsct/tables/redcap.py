@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -28,7 +29,7 @@ _ONE_ROW = ("patients", "follow_up")  # instruments that do not repeat
 def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return one table per instrument of the data dictionary.
 
-    A row of the export gives a row of an instrument when one of its fields is filled in. Codes of radio and
+    A row of the export gives a row of every instrument of which a field is filled in. Codes of radio and
     drop-down fields become their labels (labels stay), yes/no fields become yes and no, the boxes of a
     check-box field are joined as labels under the field's name. Columns that the dictionary does not know
     are returned as a table of their own, which no mapping takes.
@@ -71,31 +72,23 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
             continue
         keys = [export[record], *(export[key] for key in _KEYS if key in export.columns)]
         table = pl.DataFrame([*keys, *values])
-        is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
-        own = pl.lit(True)
-        if "redcap_repeat_instrument" in export.columns:
-            instrument = pl.col("redcap_repeat_instrument")
-            own = instrument.is_null() | (instrument == "") | (_slug(instrument) == _slug(pl.lit(str(form))))
-        table = table.filter(is_filled & own)
+        # redcap_repeat_instrument may hold the instrument's title, which no dictionary knows: the fields decide
+        table = table.filter(pl.any_horizontal(pl.col(column.name).is_not_null() for column in values))
         if table.height:  # an instrument that nobody filled in says nothing, not "none"
             found[str(form)] = table
     return found
-
-
-def _slug(text: pl.Expr) -> pl.Expr:
-    """Return an instrument's name as REDCap writes it in raw exports: labels have capitals and blanks."""
-    return text.str.to_lowercase().str.replace_all(r"[^a-z0-9]+", "_")
 
 
 def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> pl.Series | None:
     labels = _labels(choices)
     if kind == "checkbox":
         boxes = [name for name in export.columns if name.startswith(f"{field}___")]
+        by_suffix = {_suffix(code): label for code, label in labels.items()}
         if not boxes:
             return None
         ticked = [
             pl.when(export[name].cast(pl.String).str.strip_chars().is_in(["1", "Checked"])).then(
-                pl.lit(labels.get(name.removeprefix(f"{field}___"), name.removeprefix(f"{field}___")))
+                pl.lit(by_suffix.get(name.removeprefix(f"{field}___"), name.removeprefix(f"{field}___")))
             )
             for name in boxes
         ]
@@ -107,6 +100,11 @@ def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> 
     if kind in ("yesno", "truefalse"):
         return text.replace({"1": "yes", "0": "no", "True": "yes", "False": "no"}).alias(field)
     return (text.replace(labels) if labels else text).alias(field)
+
+
+def _suffix(code: str) -> str:
+    """Return a code as it ends a check box's column: small letters, and _ for what a name cannot hold (-1 is _1)."""
+    return re.sub(r"[^a-z0-9_]", "_", code.lower())
 
 
 def _labels(choices: str | None) -> dict[str, str]:
