@@ -181,3 +181,9 @@ def test_no_cell_is_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
         mended = b"".join(map(xlsx_file._with_texts, parts))
         assert mended.count(b't="str"') == 6
         assert b'<x:c r="B1" t="str"><x:f>1</x:f><x:v>formula without a saved value</x:v></x:c>' in mended
+
+
+def test_a_sheet_that_is_no_table_of_ours_is_listed(tmp_path: Path) -> None:
+    book(tmp_path / "c.xlsx", {"patients": ["patient_id", "p1"], "Notes": ["x", "hello", "you"]})
+    left = read_study(tmp_path / "c.xlsx", kind="spreadsheet").problems
+    assert left["message"].to_list() == ["Notes: table not read, 2 rows."]

@@ -23,8 +23,10 @@ _TYPES: Mapping[str, pl.DataType] = {
 
 def duckdb_tables(
     path: Path, wanted: Sequence[str] = ()
-) -> tuple[dict[str, str], dict[str, pl.DataFrame], list[str]]:
-    """Return what the table `study` says, our tables (or those wanted, in any case), and the names of all others.
+) -> tuple[dict[str, str], dict[str, pl.DataFrame], dict[str, int | None]]:
+    """Return what the table `study` says, our tables (or those wanted, in any case), and all others with their rows.
+
+    Rows of a view are not counted.
 
     The file is opened read-only and cannot reach any other file.
 
@@ -59,6 +61,12 @@ def duckdb_tables(
         folded = {name.casefold() for name in wanted}
         chosen = [name for name in names if name.casefold() in folded] if wanted else INPUT_TABLES
         tables = {name: _table(connection, name) for name in chosen if name in names}
+        counts = dict(
+            connection.execute(
+                "SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 'main'"
+            ).fetchall()
+        )
+        others = {name: counts.get(name) for name in names if name not in (*chosen, *tables, "study")}
     except (duckdb.Error, ValueError, OverflowError) as error:
         # a view that converts what it cannot quotes the value
         reason = (
@@ -71,7 +79,7 @@ def duckdb_tables(
         ) from None
     finally:
         connection.close()
-    return about, tables, [name for name in names if name not in (*INPUT_TABLES, "study")]
+    return about, tables, others
 
 
 def _table(connection: Any, name: str) -> pl.DataFrame:

@@ -28,6 +28,7 @@ from ahsct.tables.typed import type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
 KINDS = ("auto", "csv", "parquet", "duckdb", "spreadsheet")
+_MOST_NAMED = 30
 _ABOUT = ("study_id", "data_kind", "title")
 _TABLE_FILES = (".csv", ".parquet", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".sas7bdat", ".xpt", ".json")
 
@@ -128,9 +129,11 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     place, read = _source_tables(source, chosen)
     about, hashes = _about_folder(place) if place.is_dir() else (read.about, {})
     found = [_note_problem(name, note) for name, note in read.notes]
+    others = dict(read.others)
     if chosen is None:
         tables = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
-        found += [_misspelt_problem(name, name, tables) for name in read.tables if name not in tables]
+        others |= {name: frame.height for name, frame in read.tables.items() if name not in tables}
+        found += [_misspelt_problem(name, name, tables) for name in others]
         wanted = "patients, visits"
     else:
         mapped = apply_mapping(read.tables, chosen)
@@ -145,6 +148,7 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
             f"{place.name} holds none of the tables that are wanted ({wanted}); it holds "
             f"{', '.join(read.tables) or 'none of them'}."
         )
+    found += _not_read(others)
     return Foreign(place, about, tables, hashes | read.hashes, without_ids(join_problems(found), tables))
 
 
@@ -152,15 +156,27 @@ def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, S
     """Return where a study is named after, and the tables of a database, a file or a folder."""
     if is_postgres(source):
         wanted = INPUT_TABLES if mapping is None else [part.source for part in mapping.tables]
-        return Path("postgresql"), SourceTables(tables=postgres_tables(str(source), wanted))
+        found = postgres_tables(str(source), wanted)
+        return Path("postgresql"), SourceTables(tables=found.tables, notes=found.notes, others=found.others)
     path = Path(str(source).removeprefix("duckdb:"))
     if str(source).startswith("duckdb:"):
         if not path.is_file():
             raise SourceError(f"There is no file {path.name}. Check the name.")
         wanted = [] if mapping is None else [part.source for part in mapping.tables]
-        about, tables, _ = duckdb_tables(path, wanted)
-        return path, SourceTables(tables=tables, hashes={path.name: file_hash(path)}, about=about)
+        about, tables, others = duckdb_tables(path, wanted)
+        return path, SourceTables(tables, {path.name: file_hash(path)}, about=about, others=others)
     return path, read_source_files(path)
+
+
+def _not_read(others: Columns[str, int | None]) -> list[pl.DataFrame]:
+    """Return a warning for each table that is left aside, with its rows; beyond many only their number."""
+    said = []
+    for name, n in list(others.items())[:_MOST_NAMED]:
+        rows = "rows not counted" if n is None else f"{n:,} rows"
+        said.append(f"{name}: table not read, {rows}.")
+    if len(others) > _MOST_NAMED:
+        said.append(f"{len(others) - _MOST_NAMED} more tables are not read.")
+    return [one_problem("", "table_not_read", message, severity="warning") for message in said]
 
 
 def _note_problem(name: str, note: str) -> pl.DataFrame:

@@ -20,12 +20,16 @@ _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7
 
 @dataclass
 class SourceTables:
-    """`tables` by name, the `hashes` of their files, `notes` on how they were read, what the source says of itself."""
+    """`tables` by name, the `hashes` of their files, `notes` on how they were read, what the source says of itself.
+
+    `others`: the rows of each table that was not read, where they were counted.
+    """
 
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int | None] = field(default_factory=dict)
 
 
 def read_source_files(path: Path) -> SourceTables:
