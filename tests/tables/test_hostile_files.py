@@ -27,7 +27,7 @@ def transport(path: Path, rows: int = 3) -> bytes:
     ("name", "spoil", "said"),
     [
         ("dm.xpt", lambda data: data[:805], "cut short"),
-        ("dm.xpt", lambda data: data[:800], "cannot be read as SAS"),
+        ("dm.xpt", lambda data: data[:800], "ends before its first row"),
         ("dm.xpt", lambda data: b"PK\x03\x04" + data[4:], "no SAS transport file"),
         ("dm.xpt", lambda data: b"", "no SAS transport file"),
         ("dm.sas7bdat", lambda data: data, "no SAS data file"),

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from ahsct.errors import SourceError
 from ahsct.tables.dataset_json import read_dataset_json
 from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv
 from ahsct.tables.xlsx_file import xlsx_tables
+from ahsct.tables.xpt_rows import cut_short
 
 _XPT_START = (b"HEADER RECORD*******LIBRARY HEADER RECORD", b"HEADER RECORD*******LIBV8   HEADER RECORD")
 _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7318c181f1011")
@@ -97,6 +99,8 @@ def _xpt(path: Path) -> Read:
         raise SourceError(
             f"{path.name} is cut short: {size} bytes are no whole records of 80. Copy it again."
         )
+    if why := cut_short(path):
+        raise SourceError(f"{path.name} is cut short: {why}. Copy it again.")
     return _sas(path, "read_xport")
 
 
@@ -112,7 +116,7 @@ def _sas(path: Path, reader: str) -> Read:
     import pyreadstat
 
     try:
-        frame, meta = getattr(pyreadstat, reader)(str(path), output_format="polars")
+        frame, meta, notes = _in_its_encoding(getattr(pyreadstat, reader), path, output_format="polars")
     except Exception as error:  # the library raises its own and plain ones
         text = str(error).strip().splitlines()
         raise SourceError(
@@ -126,7 +130,22 @@ def _sas(path: Path, reader: str) -> Read:
     )
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     frame = frame.with_columns(pl.col(name).replace("", None) for name in texts)
-    return {(getattr(meta, "table_name", None) or path.stem): (frame, [])}
+    return {(getattr(meta, "table_name", None) or path.stem): (frame, notes)}
+
+
+def _in_its_encoding(read: Callable[..., Any], path: Path, **options: Any) -> tuple[Any, Any, list[str]]:
+    """Return what a reader gives, and how texts that are not UTF-8 were decoded, where a file does not name it."""
+    try:
+        return *read(str(path), **options), []
+    except UnicodeDecodeError:
+        pass
+    try:
+        found = read(str(path), encoding="WINDOWS-1252", **options)
+        return *found, ["decoded from Windows-1252 (not UTF-8)"]
+    except UnicodeDecodeError:
+        raise
+    except Exception:  # five bytes have no meaning there; latin-1 gives them one
+        return *read(str(path), encoding="LATIN1", **options), ["decoded from Latin-1 (not UTF-8)"]
 
 
 def _xlsx(path: Path) -> Read:
