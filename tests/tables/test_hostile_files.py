@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -379,3 +382,56 @@ def test_no_message_quotes_an_identifier_in_a_wrong_place(tmp_path: Path) -> Non
     with pytest.raises(SourceError, match="look for a quote that is not closed") as raised:
         read_study(tmp_path / "in", kind="sdtm")
     assert raised.value.__cause__ is None
+
+
+def test_convert_never_replaces_its_source_nor_what_was_changed_by_hand(tmp_path: Path) -> None:
+    source, out = clinic(tmp_path / "clinic"), tmp_path / "study"
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    run = CliRunner().invoke
+    common = ["convert", str(source), "--as", "spreadsheet", "--out"]
+    for place in (source, source / "made", tmp_path):
+        done = run(app, [*common, str(place), "--force"])
+        assert done.exit_code == 1
+        assert "the source" in str(done.exception)
+    for _ in range(2):  # an output that nobody changed is replaced
+        assert run(app, [*common, str(out)]).exit_code == 0
+    (out / "visits.csv").write_text("corrected by hand", encoding="utf-8")
+    done = run(app, [*common, str(out)])
+    assert done.exit_code == 1
+    assert "was changed since ahsct wrote it (first visits.csv)" in str(done.exception)
+    assert (out / "visits.csv").read_text(encoding="utf-8") == "corrected by hand"
+    assert run(app, [*common, str(out), "--force"]).exit_code == 0
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_a_report_never_replaces_the_study(tmp_path: Path, three: Path) -> None:
+    before = {path.name: path.read_bytes() for path in three.iterdir()}
+    for command in (["analyse"], ["multiverse"], ["eligibility"]):
+        for place in (three, tmp_path):
+            done = CliRunner().invoke(app, [*command, str(three), "--out", str(place), "--force"])
+            assert done.exit_code == 1
+            assert "is never replaced" in str(done.exception), command
+    assert {path.name: path.read_bytes() for path in three.iterdir()} == before
+
+
+_LIMITED = """
+import resource, sys
+from ahsct.cli.main import main
+sys.argv = ["ahsct", *sys.argv[1:]]
+import polars, duckdb, typer
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+main()
+"""
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "duckdb"])
+def test_a_full_disk_is_told(file_format: str, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    ids = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(3000)]
+    pl.DataFrame({"patient_id": ids}).write_csv(source / "patients.csv")
+    arguments = ["convert", str(source), "--as", "spreadsheet", "--out", str(tmp_path / "out"), "--format", file_format]  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", _LIMITED, *arguments], capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Make room" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -127,11 +127,12 @@ def analyse(
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
         )
-    from ahsct.files import require_free_folder
+    from ahsct.files import require_apart, require_free_folder
 
     for place in (out, adam):
         if place is not None:
             require_free_folder(place, force=force)
+            require_apart(place, source)
     say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.definitions import load_definition

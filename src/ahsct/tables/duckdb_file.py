@@ -117,6 +117,10 @@ def write_duckdb(
                 f"CREATE TABLE {_quoted(name)} AS SELECT * FROM read_parquet(?)", [str(between)]
             )
             between.unlink()
+    except BaseException:
+        connection.close()
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)  # its journal, beside it
+        raise
     finally:
         connection.close()
 
