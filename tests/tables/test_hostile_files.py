@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -435,3 +436,50 @@ def test_a_full_disk_is_told(file_format: str, tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "Make room" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def dataset(columns: list[dict[str, object]], rows: list[list[object]], **more: object) -> str:
+    head = {"datasetJSONVersion": "1.1.0", "itemGroupOID": "IG.DM", "records": len(rows), "name": "DM", "label": "x"}  # fmt: skip
+    full = [{"itemOID": "IT", "label": "x", "dataType": "string"} | column for column in columns]
+    return json.dumps(head | {"columns": full, "rows": rows} | more)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (dataset([{"name": ["A"]}], []), "of column 1 must be texts"),
+        (dataset([{"name": "A", "dataType": ["string"]}], []), "of column 1 must be texts"),
+        (dataset([{"name": "A", "label": None}], []), "of column 1 must be texts"),
+        (dataset([{"name": "A"}], [], name=["DM"]), "`name` must be a text"),
+        (dataset([{"name": "A", "dataType": "integer"}], [[1], [2**63]]), "more than 64 bits in row 2"),
+        (dataset([{"name": "SEX"}, {"name": "sex"}], [["F", "M"]]), "'SEX' and 'sex', which differ only in case"),
+    ],
+)  # fmt: skip
+def test_dataset_json_that_is_none(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "dm.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match=said):
+        read_study(tmp_path / "dm.json", kind="sdtm")
+
+
+def test_a_line_of_ndjson_may_hold_other_line_ends(tmp_path: Path) -> None:
+    head = json.loads(dataset([{"name": "USUBJID"}, {"name": "SITEID"}], [["1", "x"]]))
+    rows = head.pop("rows")
+    rows[0][1] = "a\u2028b\x85c"
+    lines = [json.dumps(part, ensure_ascii=False) for part in (head, *rows)]
+    (tmp_path / "dm.ndjson").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    assert read_source_files(tmp_path / "dm.ndjson").tables["DM"]["SITEID"].to_list() == ["a\u2028b\x85c"]
+
+
+@pytest.mark.parametrize("kind", ["sdtm", "spreadsheet", "registry"])
+def test_columns_that_differ_only_in_case(kind: str, tmp_path: Path) -> None:
+    for name in ("dm", "patients"):
+        (tmp_path / f"{name}.csv").write_text("USUBJID,patient_id,SEX,sex\n1,1,F,M\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="'SEX' and 'sex', which differ only in case"):
+        read_study(tmp_path, kind=kind)
+
+
+@pytest.mark.parametrize("name", ["patients.csv", "patients.parquet", "dm.xpt", "dm.json", "a.xlsx"])
+def test_a_pointer_in_place_of_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", encoding="utf-8")  # fmt: skip
+    with pytest.raises(SourceError, match="git lfs pull"):
+        read_study(tmp_path, kind="sdtm")

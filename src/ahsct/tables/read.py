@@ -16,7 +16,7 @@ import polars as pl
 from ahsct.errors import RequestError, SourceError, did_you_mean
 from ahsct.files import file_hash, json_hash
 from ahsct.tables.address import refuse_other_address
-from ahsct.tables.csv_file import csv_table
+from ahsct.tables.csv_file import LFS_POINTER, csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
 from ahsct.tables.mapped import apply_mapping
 from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
@@ -127,6 +127,7 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
     chosen = None if is_plain else load_mapping(mapping or kind)
     place, read = _source_tables(source, chosen)
+    _refuse_same_names(read.tables)
     about, hashes = _about_folder(place) if place.is_dir() else (read.about, {})
     found = [_note_problem(name, note) for name, note in read.notes]
     others = dict(read.others)
@@ -166,6 +167,18 @@ def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, S
         about, tables, others = duckdb_tables(path, wanted)
         return path, SourceTables(tables, {path.name: file_hash(path)}, about=about, others=others)
     return path, read_source_files(path)
+
+
+def _refuse_same_names(tables: Columns[str, pl.DataFrame]) -> None:
+    """Refuse columns that differ only in case: names are matched without regard to it."""
+    for table, frame in tables.items():
+        seen: dict[str, str] = {}
+        for column in frame.columns:
+            other = seen.setdefault(column.casefold(), column)
+            if other != column:
+                raise SourceError(
+                    f"{table} has the columns {other!r} and {column!r}, which differ only in case. Keep one, or rename it."
+                )
 
 
 def _not_read(others: Columns[str, int | None]) -> list[pl.DataFrame]:
@@ -274,7 +287,7 @@ def _table_file(table: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame, str
     digest = hashlib.sha256(data).hexdigest()
     if path.suffix == ".csv":
         return *csv_table(table, path.name, data), digest
-    if data.startswith(b"version https://git-lfs"):
+    if data.startswith(LFS_POINTER):
         raise SourceError(f"{path.name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first.")
     try:
         frame = pl.read_parquet(io.BytesIO(data))

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from ahsct.errors import SourceError
+from ahsct.tables.csv_file import LFS_POINTER
 from ahsct.tables.dataset_json import read_dataset_json
 from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv
 from ahsct.tables.xlsx_file import xlsx_tables
@@ -57,7 +58,12 @@ def read_source_files(path: Path) -> SourceTables:
     found = SourceTables()
     for entry in known:
         try:
-            found.hashes[entry.name] = hashlib.sha256(entry.read_bytes()).hexdigest()
+            data = entry.read_bytes()
+            if data.startswith(LFS_POINTER):
+                raise SourceError(
+                    f"{entry.name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first."
+                )
+            found.hashes[entry.name] = hashlib.sha256(data).hexdigest()
             read = _READERS[entry.suffix.casefold()](entry)
         except OSError as error:
             raise SourceError(f"{entry.name} cannot be read: {error.strerror}. Check the rights.") from error
