@@ -54,3 +54,30 @@ def test_beam_is_beam_atg_only_where_the_form_says_so(tmp_path: Path) -> None:
     )
     grafts = read_study(tmp_path, kind="ebmt").table("transplants", ["conditioning_regimen"])
     assert grafts["conditioning_regimen"].to_list() == ["BEAM-ATG", "BEAM", "BEAM-ATG", "BEAM"]
+
+
+def test_forms_with_typed_columns_are_read_like_text(tmp_path: Path) -> None:
+    plain, typed = tmp_path / "plain", tmp_path / "typed"
+    plain.mkdir()
+    typed.mkdir()
+    for name, text in FORMS.items():
+        (plain / f"{name}.csv").write_text(text, encoding="utf-8")
+        frame = pl.read_csv(text.encode(), try_parse_dates=True).with_columns(pl.col("patient_id").cast(pl.String))  # fmt: skip
+        frame.write_parquet(typed / f"{name}.parquet")
+    assert pl.read_parquet_schema(typed / "followup.parquet")["date_of_edss"] == pl.Date
+    one, two = (read_study(folder, kind="ebmt") for folder in (plain, typed))
+    for name, frame in one.tables.items():
+        assert two.tables[name].equals(frame), name
+
+
+def test_a_quoted_empty_cell_is_missing_like_any_other(tmp_path: Path) -> None:
+    # programs that quote every text write "" for nothing; the onset is then the assessment, not nothing
+    for name, text in FORMS.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "complications.csv").write_text(
+        '"patient_id","complication","date_of_onset","date_of_assessment","date_of_previous_assessment"\n'
+        '"1","sepsis","","2010-06-09"," "\n',
+        encoding="utf-8",
+    )
+    events = read_study(tmp_path, kind="ebmt").table("adverse_events", ["start_day", "earliest_start_day"])
+    assert events.rows() == [(100, None)]

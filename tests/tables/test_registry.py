@@ -127,3 +127,18 @@ def test_nothing_that_decides_an_outcome_is_lost(definition: str, tmp_path: Path
     for table, frame in study.tables.items():
         kept = [name for name in frame.columns if name != "row"]
         assert back.table(table, kept).equals(frame.select(kept)), table
+
+
+def test_typed_columns_are_read_like_text(tmp_path: Path) -> None:
+    plain, typed = tmp_path / "plain", tmp_path / "typed"
+    plain.mkdir()
+    typed.mkdir()
+    for name, frame in registry_shape(check(load_example("atkins2016"))).items():
+        frame.write_csv(plain / f"{name}.csv")
+        full = pl.read_csv(plain / f"{name}.csv", try_parse_dates=True, infer_schema_length=None)
+        full.with_columns(pl.col("patient_id").cast(pl.String)).write_parquet(typed / f"{name}.parquet")
+    one, two = (read_study(folder, kind="registry") for folder in (plain, typed))
+    for name, frame in one.tables.items():
+        shared = [column for column in frame.columns if column in two.tables[name].columns]
+        assert set(frame.columns) == set(shared), name
+        assert two.tables[name].select(shared).equals(frame.select(shared)), name

@@ -24,7 +24,7 @@ from ahsct.tables.postgres import is_postgres, postgres_tables
 from ahsct.tables.problems import join_problems, one_problem, without_ids
 from ahsct.tables.source_files import SourceTables, read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
-from ahsct.tables.typed import type_tables
+from ahsct.tables.typed import blank_is_missing, type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
 KINDS = ("auto", "csv", "parquet", "duckdb", "spreadsheet")
@@ -137,7 +137,8 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
         found += [_misspelt_problem(name, name, tables) for name in others]
         wanted = "patients, visits"
     else:
-        mapped = apply_mapping(read.tables, chosen)
+        full = {name: _without_blanks(frame) for name, frame in read.tables.items()}
+        mapped = apply_mapping(full, chosen)
         tables, wanted = mapped.tables, ", ".join(dict.fromkeys(part.source for part in chosen.tables))
         found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
         hashes = hashes | {f"mapping {chosen.id}": json_hash(asdict(chosen))}
@@ -179,6 +180,13 @@ def _refuse_same_names(tables: Columns[str, pl.DataFrame]) -> None:
                 raise SourceError(
                     f"{table} has the columns {other!r} and {column!r}, which differ only in case. Keep one, or rename it."
                 )
+
+
+def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return missing values in place of blank texts, so that an expression takes them for such."""
+    return frame.with_columns(
+        blank_is_missing(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String
+    )
 
 
 def _not_read(others: Columns[str, int | None]) -> list[pl.DataFrame]:
