@@ -124,3 +124,18 @@ def test_check_boxes_have_their_codes_in_small_letters_and_without_signs() -> No
     )
     found = prepare_redcap({"dict": dictionary.with_columns(choices), "data": boxes})
     assert found["enrolment"]["side"].to_list() == ["Arm; Unknown", "Unknown; Leg"]
+
+
+def test_a_code_that_is_the_label_of_another_choice() -> None:
+    # EDSS as a drop-down list: code 1 is the step 0, code 2 the step 1, code 3 the step 1.5
+    dictionary, export = project()
+    edss = pl.when(pl.col(NAME) == "score").then(pl.lit("1, 0 | 2, 1 | 3, 1.5")).otherwise(CHOICES).alias(CHOICES)  # fmt: skip
+    kind = pl.when(pl.col(NAME) == "score").then(pl.lit("dropdown")).otherwise(TYPE).alias(TYPE)
+    dictionary = dictionary.with_columns(edss, kind)
+    scores = pl.Series("score", [None, "1", "1", "1", None])
+    for sex, expected in ((["1", None, None, "0", None], "0"), (["Female", None, None, "Male", None], "1")):
+        made = export.with_columns(scores, pl.Series("sex", sex))
+        assert prepare_redcap({"d": dictionary, "e": made})["visit"]["score"].to_list() == [expected] * 3
+    for sex in (["1", None, None, "Male", None], [None] * 5):
+        with pytest.raises(SourceError, match="`score` has choices whose codes are labels of other choices"):
+            prepare_redcap({"d": dictionary, "e": export.with_columns(scores, pl.Series("sex", sex, dtype=pl.String))})  # fmt: skip

@@ -23,6 +23,7 @@ HEADER = (
 )  # fmt: skip
 _KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 _NAMED = 10
+_CODED = ("radio", "dropdown")
 _ONE_ROW = ("patients", "follow_up")  # instruments that do not repeat
 
 
@@ -37,7 +38,8 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     Raises
     ------
     SourceError
-        There is no data dictionary or more than one export, or the export has no record id.
+        There is no data dictionary or more than one export, the export has no record id, or nothing tells
+        whether a field holds codes or labels.
     """
     dictionaries = {name for name, frame in sources.items() if {NAME, FORM, TYPE} <= set(frame.columns)}
     exports = [name for name in sources if name not in dictionaries]
@@ -55,6 +57,7 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     if record not in export.columns:
         raise SourceError(f"{exports[0]} has no column {record!r}, the record id of the data dictionary.")
     found = {}
+    is_raw = _is_raw(export, fields)
     known = set(fields["field"])
     outside = [
         name for name in export.columns
@@ -66,7 +69,7 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
         values = [
             column
             for field, kind, choices in rows.select("field", "type", "choices").iter_rows()
-            if field != record and (column := _field(export, field, kind, choices)) is not None
+            if field != record and (column := _field(export, field, kind, choices, is_raw)) is not None
         ]
         if not values:  # the export has none of its fields
             continue
@@ -79,7 +82,24 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     return found
 
 
-def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> pl.Series | None:
+def _is_raw(export: pl.DataFrame, fields: pl.DataFrame) -> bool | None:
+    """Tell whether the export holds codes, by values that can be only one of code and label; None where both occur, or none."""
+    has_codes = has_labels = False
+    for field, kind, choices in fields.select("field", "type", "choices").iter_rows():
+        if kind in _CODED and field in export.columns:
+            codes, values = _labels(choices), set(_text(export[field]).drop_nulls())
+            has_codes |= bool(values & (set(codes) - set(codes.values())))
+            has_labels |= bool(values & (set(codes.values()) - set(codes)))
+    return None if has_codes == has_labels else has_codes
+
+
+def _text(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).str.strip_chars().replace("", None)
+
+
+def _field(
+    export: pl.DataFrame, field: str, kind: str, choices: str | None, is_raw: bool | None
+) -> pl.Series | None:
     labels = _labels(choices)
     if kind == "checkbox":
         boxes = [name for name in export.columns if name.startswith(f"{field}___")]
@@ -96,9 +116,19 @@ def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> 
         return joined.replace("", None).alias(field)
     if field not in export.columns:
         return None
-    text = export[field].cast(pl.String).str.strip_chars().replace("", None)
+    text = _text(export[field])
     if kind in ("yesno", "truefalse"):
         return text.replace({"1": "yes", "0": "no", "True": "yes", "False": "no"}).alias(field)
+    # "1" may be the code of one choice and the label of another
+    either = [code for code, label in labels.items() if code != label and code in labels.values()]
+    if either and text.is_in(either).any():
+        if is_raw is None:
+            raise SourceError(
+                f"`{field}` has choices whose codes are labels of other choices, and the export does not show which of the two "
+                "it holds. Export raw data, or give these choices other codes."
+            )
+        if not is_raw:
+            return text.alias(field)
     return (text.replace(labels) if labels else text).alias(field)
 
 
