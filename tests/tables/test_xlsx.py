@@ -9,8 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from ahsct import find_problems, read_study
+from ahsct.cli.main import app
 from ahsct.errors import SourceError
 from ahsct.tables import xlsx_file
 from ahsct.tables.source_files import read_source_files
@@ -184,6 +186,10 @@ def test_no_cell_is_cut_in_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sheet_that_is_no_table_of_ours_is_listed(tmp_path: Path) -> None:
-    book(tmp_path / "c.xlsx", {"patients": ["patient_id", "p1"], "Notes": ["x", "hello", "you"]})
-    left = read_study(tmp_path / "c.xlsx", kind="spreadsheet").problems
-    assert left["message"].to_list() == ["Notes: table not read, 2 rows."]
+    book(
+        tmp_path / "c.xlsx", {"patients": ["patient_id", "p1"], "Notes": ["x", "hello", "you"], "Old": ["x"]}
+    )
+    left = read_study(tmp_path / "c.xlsx", kind="spreadsheet").problems["message"].to_list()
+    assert left == ["Notes: table not read, 2 rows.", "Old: table not read, 0 rows."]
+    done = CliRunner().invoke(app, ["check", str(tmp_path / "c.xlsx"), "--as", "spreadsheet"])
+    assert all(message in done.output for message in left)

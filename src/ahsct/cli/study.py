@@ -287,7 +287,9 @@ def _without_estimate(analysis: Analysis, rows: pl.DataFrame, *, share: bool) ->
 def _by_rule(problems: pl.DataFrame) -> list[str]:
     import polars as pl
 
-    rules = problems.group_by("severity", "rule", "table", "column", maintain_order=True).agg(
+    # rows of one kind share a line; what is said of a whole table or source is one of its own
+    own = pl.when(pl.col("row").is_null()).then("message").alias("own")
+    rules = problems.group_by("severity", "rule", "table", "column", own, maintain_order=True).agg(
         pl.len().alias("count"), pl.col("row").min(), pl.col("message").first()
     )
     return [
