@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,26 @@ def test_duckdb_through_a_mapping(tmp_path: Path) -> None:
         )
     with pytest.raises(SourceError, match="There is no file"):
         read_study("duckdb:nowhere.duckdb", mapping=MAPPING)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_duckdb_times_with_a_zone_are_the_same_on_every_machine(
+    zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    file = tmp_path / "clinic.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE patients AS SELECT 'a' AS patient_id, DATE 'infinity' AS birth_date")
+        connection.execute(
+            "CREATE TABLE visits AS SELECT 'a' AS patient_id, TIMESTAMPTZ '2010-03-01 00:30+02' AS visit_date"
+        )
+    wrong = find_problems(read_study(file)).filter(pl.col("row").is_not_null())
+    assert wrong.filter(pl.col("column") == "visit_date")["value"].to_list() == ["2010-02-28 22:30:00+00"]
+    # the largest date of Python stands for infinity; it is none
+    assert "9999-12-31" in wrong.filter(pl.col("column") == "birth_date")["value"].to_list()
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_duckdb_with_our_names(tmp_path: Path) -> None:

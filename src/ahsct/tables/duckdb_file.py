@@ -89,15 +89,21 @@ def _table(connection: Any, name: str) -> pl.DataFrame:
         "WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position", [name],
     ).fetchall()  # fmt: skip
     schema = {column: _TYPES.get(kind, pl.String()) for column, kind in columns}
-    chosen = ", ".join(
-        _quoted(column) if kind in _TYPES else f"CAST({_quoted(column)} AS VARCHAR)"
-        for column, kind in columns
-    )
+    chosen = ", ".join(_as_read(column, kind) for column, kind in columns)
     rows = connection.execute(f"SELECT {chosen} FROM {_quoted(name)}")
     parts = [pl.DataFrame(schema=schema)]
     while part := rows.fetchmany(_ROWS_AT_ONCE):
         parts.append(pl.DataFrame(part, schema=schema, orient="row"))
     return pl.concat(parts)
+
+
+def _as_read(column: str, kind: str) -> str:
+    """Return a column as it is read; a time with a zone as text in UTC, on whichever machine."""
+    if kind in _TYPES:
+        return _quoted(column)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST({_quoted(column)} AT TIME ZONE 'UTC' AS VARCHAR) || '+00'"
+    return f"CAST({_quoted(column)} AS VARCHAR)"
 
 
 def write_duckdb(
