@@ -89,8 +89,6 @@ def check(
         typer.echo(f"  {severity} {finding}: {rows.height}, first row {first['row']}. {first['message']}")
     if absent := [name for name in (*SYSTEMS, "ambulation", "edss") if name not in examinations.columns]:
         typer.echo(f"  not checked, for there is no such column: {', '.join(absent)}")
-    if absent := [name for name in ("patient_id", "visit_day") if name not in examinations.columns]:
-        typer.echo(f"  courses not checked, for there is no such column: {', '.join(absent)}")
     n_errors = found["severity"].to_list().count("error")
     typer.echo(
         f"{count_of(examinations.height, 'examination')}, {count_of(n_errors, 'error')}, "

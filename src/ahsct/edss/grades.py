@@ -81,7 +81,7 @@ def whole_numbers(column: pl.Series, highest: int, function: str) -> Bytes:
     """Return a column as whole numbers from 0 to `highest`, -1 for missing."""
     text = column.dtype == pl.String
     if text:
-        parts = column.str.strip_chars().str.extract(r"^(\d{1,2})(?:\.0*)?\s*[A-Za-z]?$", 1)
+        parts = column.str.strip_chars().str.extract(r"^(\d{1,2})\s*[A-Za-z]?$", 1)
         is_empty = column.str.strip_chars().eq_missing(pl.Series([""], dtype=pl.String)) | column.is_null()
         values = parts.cast(pl.Float64, strict=False)
     elif column.dtype.is_numeric() or column.dtype == pl.Null:
