@@ -160,6 +160,21 @@ def test_a_bomb_is_refused_by_what_it_announces(tmp_path: Path, monkeypatch: pyt
         read_source_files(tmp_path / "bomb.xlsx")
 
 
+def test_a_long_text_in_many_cells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # kept once, it would be copied into 1,000 cells: 30 MB from a few kB
+    cells = [f'<c r="A{r}" t="s"><v>{0 if r == 1 else 1}</v></c>' for r in range(1, 1001)]
+    path = book(tmp_path / "text.xlsx", {"Notes": cells})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as packed:
+        texts = f"<si><t>a</t></si><si><t>{'x' * 30_000}</t></si>"
+        packed.writestr("xl/sharedStrings.xml", f'<sst xmlns="{_MAIN}">{texts}</sst>')
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(xlsx_file, "LARGEST_UNPACKED_BYTES", 40_000_000)
+    assert set(read_source_files(path).tables) == {"Notes"}
+    monkeypatch.setattr(xlsx_file, "LARGEST_UNPACKED_BYTES", 20_000_000)
+    with pytest.raises(SourceError, match=r"texts of 29,9\d\d,\d\d\d bytes in all its cells|texts of 30,0"):
+        read_source_files(path)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

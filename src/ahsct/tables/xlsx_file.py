@@ -23,7 +23,12 @@ NO_VALUE = "formula without a saved value"  # what such a cell becomes, for the 
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _STEP = 1 << 20
 _NAME = rb"(?:\w+:)?"
-_PLACE = re.compile(rb"""\sr=["']([A-Z]{1,3})(\d{1,7})["']""")
+_COLUMN = re.compile(rb"""\sr=["']([A-Z]{1,3})\d""")
+_ROW = re.compile(rb"""\sr=["'][A-Z]{1,3}(\d{1,7})["']""")
+_SHARED = re.compile(
+    rb"<" + _NAME + rb"""c\b[^>]*?\st=["']s["'][^>]*>\s*<""" + _NAME + rb"v\b[^>]*>\s*(\d{1,9})"
+)
+_TEXT = re.compile(rb"<" + _NAME + rb"si[\s>]")
 _ERROR = re.compile(rb"(<" + _NAME + rb"""c\b[^>]*?\st=)(["'])e\2""")
 _FORMULA = re.compile(
     rb"<(" + _NAME + rb")c\b([^>]*)>(\s*<" + _NAME + rb"f\b(?:[^>]*/>|[^>]*>[^<]*</" + _NAME + rb"f>))\s*"
@@ -40,6 +45,7 @@ class _Found:
 
     n_errors: int = 0
     n_formulas: int = 0
+    n_shared: int = 0
     columns: set[bytes] = field(default_factory=set)
     last_row: int = 0
 
@@ -109,10 +115,12 @@ def _measured(path: Path) -> tuple[bytes | None, list[str]]:
             )
         if not any(entry.filename.startswith("xl/") for entry in entries):
             raise SourceError(f"{path.name} is a zip file but no .xlsx file.")
-        n_errors, n_formulas = 0, 0
+        n_errors = n_formulas = n_shared = 0
         for entry in entries:
             found = _looked_at(path.name, _cells(_unpacked(path.name, handle, entry)), _is_sheet(entry))
             n_errors, n_formulas = n_errors + found.n_errors, n_formulas + found.n_formulas
+            n_shared += found.n_shared
+        _refuse_much_text(path.name, handle, entries, n_shared)
         if not n_errors and not n_formulas:
             return None, []
         mended = io.BytesIO()
@@ -182,11 +190,14 @@ def _looked_at(name: str, parts: Iterable[bytes], is_sheet: bool) -> _Found:
     for part in parts:
         if not is_sheet:
             continue
-        found.n_errors += len(_ERROR.findall(part))
-        found.n_formulas += sum(_is_empty(match) for match in _FORMULA.finditer(part))
-        places = _PLACE.findall(part)
-        found.columns.update(column for column, _ in places)
-        found.last_row = max(found.last_row, max((int(row) for row in {row for _, row in places}), default=0))
+        # a look for a few bytes is much faster than for a whole cell, and mostly enough
+        if b'"e"' in part or b"'e'" in part:
+            found.n_errors += len(_ERROR.findall(part))
+        if b"f>" in part or b"f/>" in part:
+            found.n_formulas += sum(_is_empty(match) for match in _FORMULA.finditer(part))
+        found.n_shared += part.count(b't="s"') + part.count(b"t='s'")
+        found.columns.update(_COLUMN.findall(part))
+        found.last_row = max(found.last_row, max(map(int, set(_ROW.findall(part))), default=0))
     n_columns = max((_number(column) for column in found.columns), default=0)
     if found.last_row * n_columns > MOST_CELLS:
         raise SourceError(
@@ -194,6 +205,24 @@ def _looked_at(name: str, parts: Iterable[bytes], is_sheet: bool) -> _Found:
             "Delete what stands far away from the table, or save the sheet as CSV."
         )
     return found
+
+
+def _refuse_much_text(name: str, handle: BinaryIO, entries: list[zipfile.ZipInfo], n_shared: int) -> None:
+    """Refuse a long text that is kept once and stands in many cells, where each would hold a copy of it."""
+    kept = [entry for entry in entries if entry.filename == "xl/sharedStrings.xml"]
+    if not kept or n_shared * kept[0].file_size <= LARGEST_UNPACKED_BYTES:
+        return
+    texts = b"".join(_unpacked(name, handle, kept[0]))
+    starts = [match.start() for match in _TEXT.finditer(texts)]
+    lengths = [end - start for start, end in zip(starts, [*starts[1:], len(texts)], strict=True)]
+    size = 0
+    for entry in filter(_is_sheet, entries):
+        for part in _cells(_unpacked(name, handle, entry)):
+            size += sum(lengths[int(i)] for i in _SHARED.findall(part) if int(i) < len(lengths))
+    if size > LARGEST_UNPACKED_BYTES:
+        raise SourceError(
+            f"{name} holds texts of {size:,} bytes in all its cells, more than {LARGEST_UNPACKED_BYTES:,}. Shorten them."
+        )
 
 
 def _number(column: bytes) -> int:
