@@ -122,11 +122,27 @@ def test_a_table_that_begins_elsewhere_is_mended_in_its_place(tmp_path: Path) ->
     assert "#N/A" in read_source_files(tmp_path / "x.xlsx").tables["s"].to_series(0).to_list()
 
 
-def test_one_cell_far_away_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
-    book(tmp_path / "far.xlsx", {"patients": ["patient_id", '<c r="XFD1048576"><v>1</v></c>']})
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("XFD1048576", "spans 1,048,576 rows and 16,384 columns"),
+        ("AZ999999", "spans 999,999 rows and 52 columns"),
+        ("G9999999", "spans 9,999,999 rows and 7 columns"),
+    ],
+)
+def test_one_cell_far_away_is_refused_before_it_fills_the_memory(
+    cell: str, said: str, tmp_path: Path
+) -> None:
+    book(tmp_path / "far.xlsx", {"patients": ["patient_id", f'<c r="{cell}"><v>1</v></c>']})
     assert (tmp_path / "far.xlsx").stat().st_size < 3000
-    with pytest.raises(SourceError, match="spans 1,048,576 rows and 16,384 columns"):
+    with pytest.raises(SourceError, match=said):
         read_source_files(tmp_path / "far.xlsx")
+
+
+@pytest.mark.parametrize("cell", ["Z2", "AB300", "B1048576"])
+def test_cells_that_are_not_far_enough_to_matter(cell: str, tmp_path: Path) -> None:
+    book(tmp_path / "near.xlsx", {"patients": ["patient_id", f'<c r="{cell}"><v>1</v></c>']})
+    assert set(read_source_files(tmp_path / "near.xlsx").tables) == {"patients"}
 
 
 def lying(path: Path, content: bytes, says: int) -> Path:

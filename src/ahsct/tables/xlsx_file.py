@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,8 @@ NO_VALUE = "formula without a saved value"  # what such a cell becomes, for the 
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _STEP = 1 << 20
 _NAME = rb"(?:\w+:)?"
+# only these can make a sheet of more than MOST_CELLS: 26 columns of 999,999 rows are fewer
+_FAR = re.compile(rb"""r=["'](?:[A-Z]{2}|[A-Z]\d{7})""")
 _COLUMN = re.compile(rb"""\sr=["']([A-Z]{1,3})\d""")
 _ROW = re.compile(rb"""\sr=["'][A-Z]{1,3}(\d{1,7})["']""")
 _SHARED = re.compile(
@@ -46,8 +48,7 @@ class _Found:
     n_errors: int = 0
     n_formulas: int = 0
     n_shared: int = 0
-    columns: set[bytes] = field(default_factory=set)
-    last_row: int = 0
+    is_far: bool = False
 
 
 def xlsx_tables(path: Path) -> dict[str, tuple[pl.DataFrame, list[str]]]:
@@ -120,6 +121,8 @@ def _measured(path: Path) -> tuple[bytes | None, list[str]]:
             found = _looked_at(path.name, _cells(_unpacked(path.name, handle, entry)), _is_sheet(entry))
             n_errors, n_formulas = n_errors + found.n_errors, n_formulas + found.n_formulas
             n_shared += found.n_shared
+            if found.is_far:
+                _refuse_wide_span(path.name, _cells(_unpacked(path.name, handle, entry)))
         _refuse_much_text(path.name, handle, entries, n_shared)
         if not n_errors and not n_formulas:
             return None, []
@@ -185,7 +188,7 @@ def _cells(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _looked_at(name: str, parts: Iterable[bytes], is_sheet: bool) -> _Found:
-    """Unpack a part to its end; of a sheet, count cells that hold no plain value and measure what it spans."""
+    """Unpack a part to its end; of a sheet, count cells that hold no plain value, and look for far ones."""
     found = _Found()
     for part in parts:
         if not is_sheet:
@@ -196,15 +199,23 @@ def _looked_at(name: str, parts: Iterable[bytes], is_sheet: bool) -> _Found:
         if b"f>" in part or b"f/>" in part:
             found.n_formulas += sum(_is_empty(match) for match in _FORMULA.finditer(part))
         found.n_shared += part.count(b't="s"') + part.count(b"t='s'")
-        found.columns.update(_COLUMN.findall(part))
-        found.last_row = max(found.last_row, max(map(int, set(_ROW.findall(part))), default=0))
-    n_columns = max((_number(column) for column in found.columns), default=0)
-    if found.last_row * n_columns > MOST_CELLS:
+        found.is_far = found.is_far or _FAR.search(part) is not None
+    return found
+
+
+def _refuse_wide_span(name: str, parts: Iterable[bytes]) -> None:
+    """Refuse a sheet in which a cell stands so far away that what lies between would fill the memory."""
+    columns: set[bytes] = set()
+    rows: set[bytes] = set()
+    for part in parts:
+        columns.update(_COLUMN.findall(part))
+        rows = {max(rows | set(_ROW.findall(part)), key=int, default=b"0")}
+    n_columns, n_rows = max(map(_number, columns), default=0), max(map(int, rows), default=0)
+    if n_rows * n_columns > MOST_CELLS:
         raise SourceError(
-            f"{name}: a sheet spans {found.last_row:,} rows and {n_columns:,} columns, more than {MOST_CELLS:,} cells. "
+            f"{name}: a sheet spans {n_rows:,} rows and {n_columns:,} columns, more than {MOST_CELLS:,} cells. "
             "Delete what stands far away from the table, or save the sheet as CSV."
         )
-    return found
 
 
 def _refuse_much_text(name: str, handle: BinaryIO, entries: list[zipfile.ZipInfo], n_shared: int) -> None:
