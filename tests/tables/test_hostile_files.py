@@ -65,7 +65,7 @@ def test_a_zip_file_that_is_no_workbook(tmp_path: Path) -> None:
         (b"a;a\n1;2\n", "2 columns named 'a'"),
         ((",".join(f"c{i}" for i in range(10_000)) + "\n").encode(), "10,000 columns"),
         (b"", "is empty"),
-        (b"a;b\n" + b"x" * 300_000 + b";1\n", "a cell of more than 131,072 letters"),
+        (b'a;b\n"' + b"x" * 300_000 + b'";1\n', "a cell of more than 131,072 letters"),
     ],
 )
 def test_spoilt_spreadsheets(data: bytes, said: str) -> None:
