@@ -40,6 +40,11 @@ class StudyError(AhsctError):
         self.problems = problems
 
 
+def is_panic(error: BaseException) -> bool:
+    """Tell whether a library written in Rust gave up; its PanicException is no `Exception`."""
+    return type(error).__name__ == "PanicException"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that looks most like `word`, or None.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,11 @@ from typing import Any
 
 from ahsct.errors import RequestError
 
-_OURS = ".ahsct"  # a marker file: this folder was written by ahsct and may be replaced by it
+# a marker file with the hash of every other: this folder was written by ahsct, and as long as nobody changed it, it
+# may be replaced by it
+_OURS = ".ahsct"
+_DATED = "provenance.json"  # the only file with a date: without its hash the same input gives the same bytes
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def require_free_folder(out: str | Path, *, force: bool = False) -> Path:
@@ -27,10 +32,18 @@ def require_free_folder(out: str | Path, *, force: bool = False) -> Path:
     """
     out = Path(out)
     target = out.resolve()
-    if target.is_dir() and any(target.iterdir()) and not (force or (target / _OURS).is_file()):
-        raise RequestError(
-            f"{out} exists and was not written by ahsct. Name another folder, or give --force to replace it."
-        )
+    if target.is_dir() and any(target.iterdir()) and not force:
+        marker = target / _OURS
+        if not marker.is_file():
+            raise RequestError(
+                f"{out} exists and was not written by ahsct. Name another folder, or give --force to replace it."
+            )
+        changed = sorted(_contents(target).items() ^ _written(marker).items())
+        if changed:
+            raise RequestError(
+                f"{out} was changed since ahsct wrote it (first {changed[0][0]}). Name another folder, or give --force to "
+                "replace it."
+            )
     if target.exists() and not target.is_dir():
         raise RequestError(f"{out} is a file; a folder is needed. Name another place.")
     if target in (Path.cwd().resolve(), Path.home().resolve(), Path(target.anchor)):
@@ -70,9 +83,11 @@ def new_folder(out: str | Path, *, force: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise RequestError(f"{out} cannot be written: {error.strerror}. Name another place.") from error
     try:
-        (work / _OURS).write_text("written by ahsct\n", encoding="utf-8")
         work.chmod(0o755 & ~_umask())
-        yield work
+        with _full_disk_is_told(out):
+            yield work
+            lines = [f"{digest}  {name}\n" for name, digest in sorted(_contents(work).items())]
+            (work / _OURS).write_text("".join(["written by ahsct\n", *lines]), encoding="utf-8")
         old = None
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
@@ -107,11 +122,63 @@ def new_file(out: str | Path, *, force: bool = False) -> Iterator[Path]:
     os.close(handle)
     work = Path(name)
     try:
-        yield work
+        with _full_disk_is_told(out):
+            yield work
         work.chmod(0o644 & ~_umask())
         work.replace(out)
     finally:
         work.unlink(missing_ok=True)
+
+
+def require_apart(out: str | Path, source: str | Path, *, may_lie_inside: bool = True) -> None:
+    """Refuse to write where the data are that are read, or around them: they would be replaced by what is made of them.
+
+    Raises
+    ------
+    RequestError
+        `out` is the source or holds it; or it lies inside and may not.
+    """
+    text = str(source).removeprefix("duckdb:")
+    if "://" in text:
+        return
+    one, two = Path(out).resolve(), Path(text).resolve()
+    if one == two or one in two.parents:
+        raise RequestError(
+            f"{out} is the source, or holds it, and is never replaced. Name a place beside it."
+        )
+    if two in one.parents and not may_lie_inside:
+        raise RequestError(f"{out} lies in the source. Name a place beside it.")
+
+
+@contextmanager
+def _full_disk_is_told(out: str | Path) -> Iterator[None]:
+    """Turn what the system says of a full disk into an error of the request; other errors stay what they are."""
+    try:
+        yield
+    except Exception as error:
+        reasons = [os.strerror(number) for number in _NO_ROOM]
+        said = next((reason for reason in reasons if reason in str(error)), None)
+        if said is None:
+            raise
+        raise RequestError(f"{out} cannot be written: {said}. Make room, or name another place.") from error
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Return the hash of every file of a folder, by its name in it; a link is no file of ours."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = "link"
+        elif path.is_file() and name != _OURS:
+            found[name] = "dated" if name == _DATED else file_hash(path)
+    return found
+
+
+def _written(marker: Path) -> dict[str, str]:
+    """Return what a marker says that ahsct wrote; one that cannot be read says nothing."""
+    lines = marker.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def file_hash(path: Path) -> str:

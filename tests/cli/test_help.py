@@ -92,3 +92,20 @@ def test_definitions_list_and_show() -> None:
     assert "interval = log-log" in shown.stdout
     assert "disability.edss   [assumed:" in shown.stdout
     assert "sha256 = " in shown.stdout
+
+
+def test_a_panic_of_a_library_is_our_fault_in_one_line() -> None:
+    # a library written in Rust raises its PanicException past `except Exception`
+    program = (
+        "import sys\n"
+        "from ahsct.cli import main as entry\n"
+        "module = sys.modules['ahsct.cli.main']\n"
+        "PanicException = type('PanicException', (BaseException,), {})\n"
+        "def panics(): raise PanicException('out of range')\n"
+        "module.app = panics\n"
+        "entry()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith("Unexpected PanicException: out of range. This is our fault")
+    assert "Traceback" not in done.stderr

@@ -72,3 +72,12 @@ def test_an_examination_without_grades_says_what_was_not_checked(tmp_path: Path)
     done = run("edss", "check", str(file), "--ambulation-coding", "0-16")
     assert "not checked, for there is no such column: fs_visual, fs_brainstem" in done.output
     assert "1 examination, 0 errors, 0 warnings" in done.output
+
+
+def test_days_written_as_decimals_are_whole_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "exams.csv"
+    file.write_text("patient_id,visit_day,ambulation,edss\na,90.0,0,2.0\na,,0,2.0\n", encoding="utf-8")
+    assert run("edss", "check", str(file), "--ambulation-coding", "0-16").exit_code == 0
+    file.write_text("patient_id,visit_day,ambulation,edss\na,90.0,0,2.0\na,90.5,0,2.0\n", encoding="utf-8")
+    done = run("edss", "check", str(file), "--ambulation-coding", "0-16")
+    assert "`visit_day` must be a number; 1 of 2 rows are not, the first is row 2" in str(done.exception)

@@ -214,3 +214,13 @@ def test_explain_names_the_rule_for_every_pattern_it_is_asked_of() -> None:
     assert (
         explain({"ambulation": None}, ambulation_coding="0-16") == "No EDSS: the ambulation score is missing."
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("1.5", " (1.5)."), ("99", " (99)."), ("SMITH", "."), ("19660504A", ".")]
+)
+def test_a_grade_that_is_none_is_shown_when_it_is_a_number(value: str, shown: str) -> None:
+    frame = pl.DataFrame({name: ["0", value] for name in (*SYSTEMS, "ambulation")})
+    with pytest.raises(TableError) as raised:
+        score(frame, ambulation_coding="0-16")
+    assert str(raised.value).endswith(f"the first is row 2{shown}")

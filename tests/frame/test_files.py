@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ahsct.errors import RequestError
-from ahsct.files import file_hash, json_hash, new_file, new_folder
+from ahsct.files import file_hash, json_hash, new_file, new_folder, require_apart
 
 
 def names(folder: Path) -> list[str]:
@@ -34,6 +34,61 @@ def test_ours_is_replaced_whole_and_a_failure_keeps_the_old(tmp_path: Path) -> N
         (work / "new.txt").write_text("new")
     assert "old.txt" not in names(out)
     assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "remove", "link", "marker"])
+def test_what_somebody_changed_since_is_not_ours_any_more(change: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in range(2):  # unchanged, it is replaced without asking
+        with new_folder(out) as work:
+            (work / "deep").mkdir()
+            (work / "deep" / "a.csv").write_text("1")
+            (work / "b.csv").write_text("2")
+    if change == "edit":
+        (out / "deep" / "a.csv").write_text("3")
+    elif change == "add":
+        (out / "deep" / "notes.txt").write_text("mine")
+    elif change == "remove":
+        (out / "b.csv").unlink()
+    elif change == "link":
+        (out / "c.csv").symlink_to(out / "b.csv")
+    else:
+        (out / ".ahsct").write_text("written by ahsct\n")
+    before = names(out)
+    with pytest.raises(RequestError, match="was changed since ahsct wrote it"), new_folder(out):
+        pass
+    assert names(out) == before
+    with new_folder(out, force=True) as work:
+        (work / "new.txt").write_text("x")
+    assert names(out) == [".ahsct", "new.txt"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("IO Error: File too large")]
+)
+def test_a_full_disk_is_no_fault_of_ours(error: Exception, tmp_path: Path) -> None:
+    for place in (new_folder(tmp_path / "out"), new_file(tmp_path / "file")):
+        with pytest.raises(RequestError, match="Make room"), place:
+            raise error
+    assert names(tmp_path) == []
+
+
+def test_nothing_is_written_over_what_is_read(tmp_path: Path) -> None:
+    source = tmp_path / "study"
+    (source / "sub").mkdir(parents=True)
+    for out in (source, tmp_path, source / "sub" / ".."):
+        with pytest.raises(RequestError, match="is the source, or holds it"):
+            require_apart(out, source)
+        with pytest.raises(RequestError, match="is the source, or holds it"):
+            require_apart(out, f"duckdb:{source}")
+    (tmp_path / "link").symlink_to(source)
+    with pytest.raises(RequestError, match="is the source"):
+        require_apart(tmp_path / "link", source)
+    with pytest.raises(RequestError, match="lies in the source"):
+        require_apart(source / "new", source, may_lie_inside=False)
+    require_apart(source / "new", source)  # a report inside a study's folder is no table of it
+    require_apart(tmp_path / "other", source, may_lie_inside=False)
+    require_apart(source, "postgresql://host/study")
 
 
 def test_a_folder_that_is_not_ours_needs_force(tmp_path: Path) -> None:

@@ -101,3 +101,41 @@ def test_fields_that_the_dictionary_does_not_know_are_left_for_the_log() -> None
         {"d": dictionary, "e": export.with_columns(shoe_size=pl.lit("42"), visit_complete=pl.lit("2"))}
     )
     assert tables["fields outside the data dictionary (shoe_size)"].columns == ["shoe_size"]
+
+
+def test_a_label_export_names_instruments_by_titles_that_the_dictionary_does_not_hold() -> None:
+    dictionary, export = project()
+    titles = pl.Series("redcap_repeat_instrument", ["", "MS examination", "MS examination", None, None])
+    found = prepare_redcap({"dict": dictionary, "data": export.with_columns(titles)})
+    assert found["visit"]["score"].to_list() == ["3.5", "4", "2"]
+    # a title may be the form name of another instrument
+    found = prepare_redcap({"dict": dictionary, "data": export.with_columns(titles.replace("MS examination", "Enrolment"))})  # fmt: skip
+    assert found["visit"]["score"].to_list() == ["3.5", "4", "2"]
+    assert found["enrolment"].height == 2
+
+
+def test_check_boxes_have_their_codes_in_small_letters_and_without_signs() -> None:
+    dictionary, export = project()
+    choices = pl.when(pl.col(NAME) == "side").then(pl.lit("A, Arm | -1, Unknown | b.2, Leg")).otherwise(CHOICES).alias(CHOICES)  # fmt: skip
+    boxes = export.drop("side___l", "side___r").with_columns(
+        side___a=pl.Series(["1", None, None, "0", None]),
+        side____1=pl.Series(["Checked", None, None, "1", None]),
+        side___b_2=pl.Series(["0", None, None, "1", None]),
+    )
+    found = prepare_redcap({"dict": dictionary.with_columns(choices), "data": boxes})
+    assert found["enrolment"]["side"].to_list() == ["Arm; Unknown", "Unknown; Leg"]
+
+
+def test_a_code_that_is_the_label_of_another_choice() -> None:
+    # EDSS as a drop-down list: code 1 is the step 0, code 2 the step 1, code 3 the step 1.5
+    dictionary, export = project()
+    edss = pl.when(pl.col(NAME) == "score").then(pl.lit("1, 0 | 2, 1 | 3, 1.5")).otherwise(CHOICES).alias(CHOICES)  # fmt: skip
+    kind = pl.when(pl.col(NAME) == "score").then(pl.lit("dropdown")).otherwise(TYPE).alias(TYPE)
+    dictionary = dictionary.with_columns(edss, kind)
+    scores = pl.Series("score", [None, "1", "1", "1", None])
+    for sex, expected in ((["1", None, None, "0", None], "0"), (["Female", None, None, "Male", None], "1")):
+        made = export.with_columns(scores, pl.Series("sex", sex))
+        assert prepare_redcap({"d": dictionary, "e": made})["visit"]["score"].to_list() == [expected] * 3
+    for sex in (["1", None, None, "Male", None], [None] * 5):
+        with pytest.raises(SourceError, match="`score` has choices whose codes are labels of other choices"):
+            prepare_redcap({"d": dictionary, "e": export.with_columns(scores, pl.Series("sex", sex, dtype=pl.String))})  # fmt: skip

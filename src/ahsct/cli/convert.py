@@ -63,11 +63,12 @@ def convert(
             f"--as {kind} means tables of ours, which need no conversion: `ahsct check` and `analyse` read them as they are. "
             "For another source name its kind (`ahsct convert --list`), or give --mapping FILE."
         )
-    from ahsct.files import new_file
+    from ahsct.files import new_file, require_apart
     from ahsct.report.csv_safe import write_safe_csv
     from ahsct.tables import Study, find_problems, read_study, write_study
     from ahsct.tables.read import read_foreign
 
+    require_apart(out, source, may_lie_inside=False)
     foreign = read_foreign(source, kind=kind or "auto", mapping=mapping)
     name = foreign.about.get("study_id", foreign.place.resolve().stem)
     # untyped: a value that is none of its column's type is written as it stands, for the check to name

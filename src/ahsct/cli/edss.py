@@ -117,8 +117,11 @@ def _read(file: Path) -> pl.DataFrame:
         ) from None
     for name, dtype in (("edss", pl.Float64), ("visit_day", pl.Int64), ("row", pl.Int64)):
         if name in frame.columns:
-            cast = frame[name].cast(dtype, strict=False)
-            is_wrong = cast.is_null() & frame[name].is_not_null()
+            number = frame[name].str.strip_chars().replace("", None).cast(pl.Float64, strict=False)
+            if dtype == pl.Int64:  # "90.0" is a whole number too
+                number = number.set((number != number.round()).fill_null(False), None)
+            cast = number.cast(dtype)
+            is_wrong = cast.is_null() & (frame[name].str.strip_chars() != "").fill_null(False)
             if is_wrong.any():
                 raise TableError(
                     f"`{name}` must be a number; {is_wrong.sum()} of {frame.height} rows are not, the first is row "

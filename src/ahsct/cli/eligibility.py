@@ -49,11 +49,12 @@ def eligibility(
     """Apply published eligibility rules: met, not met or unknown, and what would settle it."""
     from ahsct.definitions.eligibility import list_rule_sets, load_rule_set
     from ahsct.eligibility import assess_eligibility, read_patient
-    from ahsct.files import require_free_folder
+    from ahsct.files import require_apart, require_free_folder
     from ahsct.tables import check, read_study
 
     if out is not None:
         require_free_folder(out, force=force)
+        require_apart(out, source)
     sets = [load_rule_set(name) for name in ruleset or list_rule_sets()]
     if source.endswith(".toml"):
         found = assess_eligibility(read_patient(source), sets)

@@ -10,7 +10,7 @@ import typer
 
 from ahsct import __version__
 from ahsct.cli import convert, course, definitions, edss, eligibility, evidence, multiverse, study
-from ahsct.errors import AhsctError
+from ahsct.errors import AhsctError, is_panic
 
 app = typer.Typer(
     name="ahsct",
@@ -67,8 +67,8 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
-        if "--debug" in sys.argv:
+    except BaseException as error:
+        if not (isinstance(error, Exception) or is_panic(error)) or "--debug" in sys.argv:
             raise
         typer.echo(
             f"Unexpected {type(error).__name__}: {error}. This is our fault; "

@@ -38,9 +38,10 @@ def multiverse(
 ) -> None:
     """Ask one question of a study under every definition of a grid."""
     if out is not None:
-        from ahsct.files import require_free_folder
+        from ahsct.files import require_apart, require_free_folder
 
         require_free_folder(out, force=force)
+        require_apart(out, source)
     say("importing")
     from ahsct.definitions import load_grid
     from ahsct.multiverses import derive_multiverse

@@ -127,11 +127,12 @@ def analyse(
         raise RequestError(
             "--json prints unmasked results; with --share, take results.csv from the report folder."
         )
-    from ahsct.files import require_free_folder
+    from ahsct.files import require_apart, require_free_folder
 
     for place in (out, adam):
         if place is not None:
             require_free_folder(place, force=force)
+            require_apart(place, source)
     say("importing")
     from ahsct.analysis import analyse as run
     from ahsct.definitions import load_definition
@@ -291,7 +292,9 @@ def _without_estimate(analysis: Analysis, rows: pl.DataFrame, *, share: bool) ->
 def _by_rule(problems: pl.DataFrame) -> list[str]:
     import polars as pl
 
-    rules = problems.group_by("severity", "rule", "table", "column", maintain_order=True).agg(
+    # rows of one kind share a line; what is said of a whole table or source is one of its own
+    own = pl.when(pl.col("row").is_null()).then("message").alias("own")
+    rules = problems.group_by("severity", "rule", "table", "column", own, maintain_order=True).agg(
         pl.len().alias("count"), pl.col("row").min(), pl.col("message").first()
     )
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -92,9 +93,11 @@ def whole_numbers(column: pl.Series, highest: int, function: str) -> Bytes:
     is_wrong = ~is_empty & ~(values.is_between(0, highest) & (values == values.round())).fill_null(False)
     if is_wrong.any():
         first = is_wrong.arg_max() or 0
+        # what looks like no grade may be a name in a wrong column, and messages travel
+        shown = f" ({column[first]})" if re.fullmatch(r"-?[\d.,]{1,6}[A-Za-z]?", str(column[first])) else ""
         raise TableError(
             f"{function}: `{column.name}` must be a whole number from 0 to {highest}; {is_wrong.sum()} of "
-            f"{len(column)} rows are not, the first is row {first + 1} ({column[first]})."
+            f"{len(column)} rows are not, the first is row {first + 1}{shown}."
         )
     whole: Bytes = (
         pl.select(pl.when(is_empty).then(MISSING).otherwise(values)).to_series().cast(pl.Int8).to_numpy()

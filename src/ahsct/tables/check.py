@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from ahsct.errors import StudyError
-from ahsct.tables.problems import broken_rows, in_order, join_problems
+from ahsct.tables.problems import broken_rows, in_order, join_problems, without_ids
 from ahsct.tables.rules_columns import column_problems
 from ahsct.tables.rules_days import completed_rules, day_rules
 from ahsct.tables.rules_keys import key_problems
@@ -53,7 +53,7 @@ def _look(study: Study) -> pl.DataFrame:
         completed = completed_rules(table, study.tables[table].columns)
         found.append(broken_rows(table, view, [*row_rules(table), *day_rules(table), *completed]))
         found.append(key_problems(table, view))
-    return in_order(_without_echoes(join_problems(found)))
+    return in_order(without_ids(_without_echoes(join_problems(found)), study.tables))
 
 
 def _without_echoes(problems: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import polars as pl
 from ahsct.errors import SourceError
 from ahsct.tables.problems import join_problems, one_problem
 
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
 
@@ -37,8 +37,8 @@ def csv_table(table: str, name: str, data: bytes) -> tuple[pl.DataFrame, pl.Data
     header, n_rows, rows_differ = _shape(name, text)
     if len(header) == 1 and ";" in header[0]:
         raise SourceError(
-            f"{name} seems to be separated by semicolons: its only column is {header[0][:60]!r}. "
-            "Save it separated by commas, with decimal points."
+            f"{name} seems to be separated by semicolons. Save it separated by commas, with decimal points, "
+            "or read it as kind 'spreadsheet'."
         )
     if len(header) == 1 and "\t" in header[0]:
         raise SourceError(f"{name} seems to be separated by tabs. Save it separated by commas.")
@@ -71,7 +71,7 @@ def csv_table(table: str, name: str, data: bytes) -> tuple[pl.DataFrame, pl.Data
 
 
 def _decoded(name: str, data: bytes) -> str:
-    if data.startswith(_LFS_POINTER):
+    if data.startswith(LFS_POINTER):
         raise SourceError(f"{name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first.")
     if data.startswith(_UTF16):
         raise SourceError(f"{name} is encoded as UTF-16 (byte 0). Save it as CSV UTF-8.")

@@ -16,6 +16,7 @@ _TYPES = {
     "boolean": pl.Boolean(), "datetime": pl.String(), "date": pl.String(), "time": pl.String(), "URI": pl.String(),
 }  # fmt: skip
 _NEEDED = ("datasetJSONVersion", "itemGroupOID", "records", "name", "label", "columns")
+_TOO_LARGE = 2**63
 _COLUMN_NEEDED = ("itemOID", "name", "label", "dataType")
 
 
@@ -40,6 +41,8 @@ def read_dataset_json(path: Path) -> dict[str, pl.DataFrame]:
         raise SourceError(f"{path.name} is no Dataset-JSON 1.1: it lacks {', '.join(absent)}.")
     if not str(head["datasetJSONVersion"]).startswith("1.1"):
         raise SourceError(f"{path.name} is Dataset-JSON {head['datasetJSONVersion']}; only 1.1 is read.")
+    if not isinstance(head["name"], str):
+        raise SourceError(f"{path.name}: `name` must be a text.")
     columns = head["columns"]
     if not isinstance(columns, list) or not all(isinstance(column, dict) for column in columns):
         raise SourceError(f"{path.name}: `columns` must be a list of objects.")
@@ -47,11 +50,13 @@ def read_dataset_json(path: Path) -> dict[str, pl.DataFrame]:
         lacking = [key for key in _COLUMN_NEEDED if key not in column]
         if lacking:
             raise SourceError(f"{path.name}: column {place} lacks {', '.join(lacking)}.")
+        if not all(isinstance(column[key], str) for key in _COLUMN_NEEDED):
+            raise SourceError(f"{path.name}: {', '.join(_COLUMN_NEEDED)} of column {place} must be texts.")
         if column["dataType"] not in _TYPES:
             raise SourceError(
                 f"{path.name}: column {column['name']} has the unknown dataType {column['dataType']!r}."
             )
-    names = [str(column["name"]) for column in columns]
+    names = [column["name"] for column in columns]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise SourceError(f"{path.name} names the column {min(twice)} twice.")
@@ -70,7 +75,7 @@ def read_dataset_json(path: Path) -> dict[str, pl.DataFrame]:
             f"{path.name} announces {head['records']} records and holds {len(rows)}. Is it cut short?"
         )
     return {
-        str(head["name"]): pl.DataFrame(
+        head["name"]: pl.DataFrame(
             [_column(path.name, column, [row[i] for row in rows]) for i, column in enumerate(columns)]
         )
     }
@@ -87,9 +92,10 @@ def _json(name: str, text: str) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _ndjson(name: str, text: str) -> tuple[dict[str, Any], list[Any]]:
-    lines = [line for line in text.splitlines() if line.strip()]
     found = []
-    for place, line in enumerate(lines, 1):
+    for place, line in enumerate(text.split("\n"), 1):  # other line ends may stand inside a text
+        if not line.strip():
+            continue
         try:
             found.append(json.loads(line))
         except (json.JSONDecodeError, RecursionError) as error:
@@ -114,6 +120,8 @@ def _column(name: str, column: Mapping[str, Any], values: Sequence[Any]) -> pl.S
             fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         if not fits:
             raise SourceError(f"{name}: `{column['name']}` must be of type {kind}; row {row} is not.")
+        if kind == "integer" and abs(value) >= _TOO_LARGE:
+            raise SourceError(f"{name}: `{column['name']}` has more than 64 bits in row {row}.")
     if kind == "decimal":
         values = [None if value is None else float(value) for value in values]
     texts = _TYPES[kind] == pl.String()

@@ -23,8 +23,10 @@ _TYPES: Mapping[str, pl.DataType] = {
 
 def duckdb_tables(
     path: Path, wanted: Sequence[str] = ()
-) -> tuple[dict[str, str], dict[str, pl.DataFrame], list[str]]:
-    """Return what the table `study` says, our tables (or those wanted, in any case), and the names of all others.
+) -> tuple[dict[str, str], dict[str, pl.DataFrame], dict[str, int | None]]:
+    """Return what the table `study` says, our tables (or those wanted, in any case), and all others with their rows.
+
+    Rows of a view are not counted.
 
     The file is opened read-only and cannot reach any other file.
 
@@ -59,6 +61,12 @@ def duckdb_tables(
         folded = {name.casefold() for name in wanted}
         chosen = [name for name in names if name.casefold() in folded] if wanted else INPUT_TABLES
         tables = {name: _table(connection, name) for name in chosen if name in names}
+        counts = dict(
+            connection.execute(
+                "SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 'main'"
+            ).fetchall()
+        )
+        others = {name: counts.get(name) for name in names if name not in (*chosen, *tables, "study")}
     except (duckdb.Error, ValueError, OverflowError) as error:
         # a view that converts what it cannot quotes the value
         reason = (
@@ -71,7 +79,7 @@ def duckdb_tables(
         ) from None
     finally:
         connection.close()
-    return about, tables, [name for name in names if name not in (*INPUT_TABLES, "study")]
+    return about, tables, others
 
 
 def _table(connection: Any, name: str) -> pl.DataFrame:
@@ -81,15 +89,21 @@ def _table(connection: Any, name: str) -> pl.DataFrame:
         "WHERE table_schema = 'main' AND table_name = ? ORDER BY ordinal_position", [name],
     ).fetchall()  # fmt: skip
     schema = {column: _TYPES.get(kind, pl.String()) for column, kind in columns}
-    chosen = ", ".join(
-        _quoted(column) if kind in _TYPES else f"CAST({_quoted(column)} AS VARCHAR)"
-        for column, kind in columns
-    )
+    chosen = ", ".join(_as_read(column, kind) for column, kind in columns)
     rows = connection.execute(f"SELECT {chosen} FROM {_quoted(name)}")
     parts = [pl.DataFrame(schema=schema)]
     while part := rows.fetchmany(_ROWS_AT_ONCE):
         parts.append(pl.DataFrame(part, schema=schema, orient="row"))
     return pl.concat(parts)
+
+
+def _as_read(column: str, kind: str) -> str:
+    """Return a column as it is read; a time with a zone as text in UTC, on whichever machine."""
+    if kind in _TYPES:
+        return _quoted(column)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST({_quoted(column)} AT TIME ZONE 'UTC' AS VARCHAR) || '+00'"
+    return f"CAST({_quoted(column)} AS VARCHAR)"
 
 
 def write_duckdb(
@@ -109,6 +123,10 @@ def write_duckdb(
                 f"CREATE TABLE {_quoted(name)} AS SELECT * FROM read_parquet(?)", [str(between)]
             )
             between.unlink()
+    except BaseException:
+        connection.close()
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)  # its journal, beside it
+        raise
     finally:
         connection.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,7 @@ import polars as pl
 from ahsct.vocabulary import INPUT_TABLES, PROBLEMS, conform, empty, from_rows
 
 Severity = Literal["error", "warning"]
+_TELLING = r"\pL|\d{5}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,32 @@ def one_problem(
 def join_problems(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Return all parts in one table (schema PROBLEMS)."""
     return pl.concat([empty(PROBLEMS), *parts])
+
+
+def without_ids(problems: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return the problems with messages in which no patient's identifier stands: logs travel.
+
+    A value in a wrong place may be one ("SMITH JOHN" in the column `sex`). An identifier of few digits and no
+    letter tells nothing and is left, so that numbers can be quoted.
+
+    Examples
+    --------
+    >>> found = one_problem("patients", "codes", "`sex` must be one of F, M, found 'SMITH'.", value="SMITH")
+    >>> without_ids(found, {"visits": pl.DataFrame({"patient_id": ["SMITH", "1"]})})["message"].item()
+    "`sex` must be one of F, M, found '(an identifier)'."
+    """
+    values = problems["value"].drop_nulls().unique()
+    values = values.filter(values.str.contains(_TELLING))
+    ids = [frame["patient_id"].cast(pl.String) for frame in tables.values() if "patient_id" in frame.columns]
+    meant = values.str.strip_chars().implode()
+    found = [column.filter(column.is_in(meant).fill_null(False)).unique() for column in ids if values.len()]
+    if not any(column.len() for column in found):
+        return problems
+    is_id = pl.col("value").str.strip_chars().is_in(pl.concat(found).implode()).fill_null(False)
+    hidden = problems.filter(is_id)["value"].unique().to_list()
+    hidden.sort(key=len, reverse=True)  # the longer first: one may be part of another
+    without = pl.col("message").str.replace_many(hidden, ["(an identifier)"], leftmost=True)
+    return problems.with_columns(pl.when(is_id).then(without).otherwise("message").alias("message"))
 
 
 def in_order(problems: pl.DataFrame) -> pl.DataFrame:

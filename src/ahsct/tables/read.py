@@ -15,18 +15,20 @@ import polars as pl
 
 from ahsct.errors import RequestError, SourceError, did_you_mean
 from ahsct.files import file_hash, json_hash
-from ahsct.tables.csv_file import csv_table
+from ahsct.tables.address import refuse_other_address
+from ahsct.tables.csv_file import LFS_POINTER, csv_table
 from ahsct.tables.duckdb_file import duckdb_tables
 from ahsct.tables.mapped import apply_mapping
 from ahsct.tables.mapping import Mapping, list_mappings, load_mapping
 from ahsct.tables.postgres import is_postgres, postgres_tables
-from ahsct.tables.problems import join_problems, one_problem
+from ahsct.tables.problems import join_problems, one_problem, without_ids
 from ahsct.tables.source_files import SourceTables, read_source_files
 from ahsct.tables.study import DATA_KINDS, Study
-from ahsct.tables.typed import type_tables
+from ahsct.tables.typed import blank_is_missing, type_tables
 from ahsct.vocabulary import INPUT_TABLES
 
 KINDS = ("auto", "csv", "parquet", "duckdb", "spreadsheet")
+_MOST_NAMED = 30
 _ABOUT = ("study_id", "data_kind", "title")
 _TABLE_FILES = (".csv", ".parquet", ".txt", ".tsv", ".xls", ".xlsx", ".ods", ".sas7bdat", ".xpt", ".json")
 
@@ -64,7 +66,7 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     DefinitionError
         The mapping does not hold.
     """
-    _refuse_other_address(source)
+    refuse_other_address(source)
     kinds = (*KINDS, *list_mappings())
     if kind not in kinds:
         raise RequestError(f"No kind {kind!r}; known are {', '.join(kinds)}.{did_you_mean(kind, kinds)}")
@@ -95,15 +97,6 @@ def read_study(source: str | Path, *, kind: str = "auto", mapping: Any = None) -
     )
 
 
-def _refuse_other_address(source: str | Path) -> None:
-    """Refuse addresses of other databases before they can be taken for a file and printed, password and all."""
-    scheme, is_address, _ = str(source).partition("://")
-    if is_address and not is_postgres(source):
-        raise SourceError(
-            f"Sources of the kind {scheme[:20]!r} cannot be read; addresses begin with postgresql:// or postgres://."
-        )
-
-
 @dataclass(frozen=True)
 class Foreign:
     """A source of another form: its place, what it says of itself, our tables as yet untyped, hashes, notes."""
@@ -130,18 +123,22 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
     DefinitionError
         The mapping does not hold.
     """
-    _refuse_other_address(source)
+    refuse_other_address(source)
     is_plain = mapping is None and (kind == "spreadsheet" or (is_postgres(source) and kind == "auto"))
     chosen = None if is_plain else load_mapping(mapping or kind)
     place, read = _source_tables(source, chosen)
+    _refuse_same_names(read.tables)
     about, hashes = _about_folder(place) if place.is_dir() else (read.about, {})
     found = [_note_problem(name, note) for name, note in read.notes]
+    others = dict(read.others)
     if chosen is None:
         tables = {name: frame for name, frame in read.tables.items() if name in INPUT_TABLES}
-        found += [_misspelt_problem(name, name, tables) for name in read.tables if name not in tables]
+        others |= {name: frame.height for name, frame in read.tables.items() if name not in tables}
+        found += [_misspelt_problem(name, name, tables) for name in others]
         wanted = "patients, visits"
     else:
-        mapped = apply_mapping(read.tables, chosen)
+        full = {name: _without_blanks(frame) for name, frame in read.tables.items()}
+        mapped = apply_mapping(full, chosen)
         tables, wanted = mapped.tables, ", ".join(dict.fromkeys(part.source for part in chosen.tables))
         found += [_log_problem(row) for row in mapped.log.iter_rows(named=True)]
         hashes = hashes | {f"mapping {chosen.id}": json_hash(asdict(chosen))}
@@ -153,22 +150,54 @@ def read_foreign(source: str | Path, *, kind: str, mapping: Any = None) -> Forei
             f"{place.name} holds none of the tables that are wanted ({wanted}); it holds "
             f"{', '.join(read.tables) or 'none of them'}."
         )
-    return Foreign(place, about, tables, hashes | read.hashes, join_problems(found))
+    found += _not_read(others)
+    return Foreign(place, about, tables, hashes | read.hashes, without_ids(join_problems(found), tables))
 
 
 def _source_tables(source: str | Path, mapping: Mapping | None) -> tuple[Path, SourceTables]:
     """Return where a study is named after, and the tables of a database, a file or a folder."""
     if is_postgres(source):
         wanted = INPUT_TABLES if mapping is None else [part.source for part in mapping.tables]
-        return Path("postgresql"), SourceTables(tables=postgres_tables(str(source), wanted))
+        found = postgres_tables(str(source), wanted)
+        return Path("postgresql"), SourceTables(tables=found.tables, notes=found.notes, others=found.others)
     path = Path(str(source).removeprefix("duckdb:"))
     if str(source).startswith("duckdb:"):
         if not path.is_file():
             raise SourceError(f"There is no file {path.name}. Check the name.")
         wanted = [] if mapping is None else [part.source for part in mapping.tables]
-        about, tables, _ = duckdb_tables(path, wanted)
-        return path, SourceTables(tables=tables, hashes={path.name: file_hash(path)}, about=about)
+        about, tables, others = duckdb_tables(path, wanted)
+        return path, SourceTables(tables, {path.name: file_hash(path)}, about=about, others=others)
     return path, read_source_files(path)
+
+
+def _refuse_same_names(tables: Columns[str, pl.DataFrame]) -> None:
+    """Refuse columns that differ only in case: names are matched without regard to it."""
+    for table, frame in tables.items():
+        seen: dict[str, str] = {}
+        for column in frame.columns:
+            other = seen.setdefault(column.casefold(), column)
+            if other != column:
+                raise SourceError(
+                    f"{table} has the columns {other!r} and {column!r}, which differ only in case. Keep one, or rename it."
+                )
+
+
+def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return missing values in place of blank texts, so that an expression takes them for such."""
+    return frame.with_columns(
+        blank_is_missing(frame[name]) for name, dtype in frame.schema.items() if dtype == pl.String
+    )
+
+
+def _not_read(others: Columns[str, int | None]) -> list[pl.DataFrame]:
+    """Return a warning for each table that is left aside, with its rows; beyond many only their number."""
+    said = []
+    for name, n in list(others.items())[:_MOST_NAMED]:
+        rows = "rows not counted" if n is None else f"{n:,} rows"
+        said.append(f"{name}: table not read, {rows}.")
+    if len(others) > _MOST_NAMED:
+        said.append(f"{len(others) - _MOST_NAMED} more tables are not read.")
+    return [one_problem("", "table_not_read", message, severity="warning") for message in said]
 
 
 def _note_problem(name: str, note: str) -> pl.DataFrame:
@@ -179,7 +208,8 @@ def _log_problem(row: dict[str, Any]) -> pl.DataFrame:
     place = row["source"] if row["column"] is None else f"{row['source']}.{row['column']}"
     detail = f" ({row['detail']})" if row["detail"] else ""
     message = f"{place}: {row['what']}, {row['n']} times{detail}."
-    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=row["n"])
+    value = row["detail"] if row["what"].startswith("code not in the list") else row["n"]
+    return one_problem("", "mapping", message, severity="warning", column=row["column"], value=value)
 
 
 def _from_folder(folder: Path, kind: str) -> Study:
@@ -265,7 +295,7 @@ def _table_file(table: str, path: Path) -> tuple[pl.DataFrame, pl.DataFrame, str
     digest = hashlib.sha256(data).hexdigest()
     if path.suffix == ".csv":
         return *csv_table(table, path.name, data), digest
-    if data.startswith(b"version https://git-lfs"):
+    if data.startswith(LFS_POINTER):
         raise SourceError(f"{path.name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first.")
     try:
         frame = pl.read_parquet(io.BytesIO(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -22,13 +23,14 @@ HEADER = (
 )  # fmt: skip
 _KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 _NAMED = 10
+_CODED = ("radio", "dropdown")
 _ONE_ROW = ("patients", "follow_up")  # instruments that do not repeat
 
 
 def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Return one table per instrument of the data dictionary.
 
-    A row of the export gives a row of an instrument when one of its fields is filled in. Codes of radio and
+    A row of the export gives a row of every instrument of which a field is filled in. Codes of radio and
     drop-down fields become their labels (labels stay), yes/no fields become yes and no, the boxes of a
     check-box field are joined as labels under the field's name. Columns that the dictionary does not know
     are returned as a table of their own, which no mapping takes.
@@ -36,7 +38,8 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     Raises
     ------
     SourceError
-        There is no data dictionary or more than one export, or the export has no record id.
+        There is no data dictionary or more than one export, the export has no record id, or nothing tells
+        whether a field holds codes or labels.
     """
     dictionaries = {name for name, frame in sources.items() if {NAME, FORM, TYPE} <= set(frame.columns)}
     exports = [name for name in sources if name not in dictionaries]
@@ -54,6 +57,7 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
     if record not in export.columns:
         raise SourceError(f"{exports[0]} has no column {record!r}, the record id of the data dictionary.")
     found = {}
+    is_raw = _is_raw(export, fields)
     known = set(fields["field"])
     outside = [
         name for name in export.columns
@@ -65,37 +69,46 @@ def prepare_redcap(sources: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFram
         values = [
             column
             for field, kind, choices in rows.select("field", "type", "choices").iter_rows()
-            if field != record and (column := _field(export, field, kind, choices)) is not None
+            if field != record and (column := _field(export, field, kind, choices, is_raw)) is not None
         ]
         if not values:  # the export has none of its fields
             continue
         keys = [export[record], *(export[key] for key in _KEYS if key in export.columns)]
         table = pl.DataFrame([*keys, *values])
-        is_filled = pl.any_horizontal(pl.col(column.name).is_not_null() for column in values)
-        own = pl.lit(True)
-        if "redcap_repeat_instrument" in export.columns:
-            instrument = pl.col("redcap_repeat_instrument")
-            own = instrument.is_null() | (instrument == "") | (_slug(instrument) == _slug(pl.lit(str(form))))
-        table = table.filter(is_filled & own)
+        # redcap_repeat_instrument may hold the instrument's title, which no dictionary knows: the fields decide
+        table = table.filter(pl.any_horizontal(pl.col(column.name).is_not_null() for column in values))
         if table.height:  # an instrument that nobody filled in says nothing, not "none"
             found[str(form)] = table
     return found
 
 
-def _slug(text: pl.Expr) -> pl.Expr:
-    """Return an instrument's name as REDCap writes it in raw exports: labels have capitals and blanks."""
-    return text.str.to_lowercase().str.replace_all(r"[^a-z0-9]+", "_")
+def _is_raw(export: pl.DataFrame, fields: pl.DataFrame) -> bool | None:
+    """Tell whether the export holds codes, by values that can be only one of code and label; None where both occur, or none."""
+    has_codes = has_labels = False
+    for field, kind, choices in fields.select("field", "type", "choices").iter_rows():
+        if kind in _CODED and field in export.columns:
+            codes, values = _labels(choices), set(_text(export[field]).drop_nulls())
+            has_codes |= bool(values & (set(codes) - set(codes.values())))
+            has_labels |= bool(values & (set(codes.values()) - set(codes)))
+    return None if has_codes == has_labels else has_codes
 
 
-def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> pl.Series | None:
+def _text(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).str.strip_chars().replace("", None)
+
+
+def _field(
+    export: pl.DataFrame, field: str, kind: str, choices: str | None, is_raw: bool | None
+) -> pl.Series | None:
     labels = _labels(choices)
     if kind == "checkbox":
         boxes = [name for name in export.columns if name.startswith(f"{field}___")]
+        by_suffix = {_suffix(code): label for code, label in labels.items()}
         if not boxes:
             return None
         ticked = [
             pl.when(export[name].cast(pl.String).str.strip_chars().is_in(["1", "Checked"])).then(
-                pl.lit(labels.get(name.removeprefix(f"{field}___"), name.removeprefix(f"{field}___")))
+                pl.lit(by_suffix.get(name.removeprefix(f"{field}___"), name.removeprefix(f"{field}___")))
             )
             for name in boxes
         ]
@@ -103,10 +116,25 @@ def _field(export: pl.DataFrame, field: str, kind: str, choices: str | None) -> 
         return joined.replace("", None).alias(field)
     if field not in export.columns:
         return None
-    text = export[field].cast(pl.String).str.strip_chars().replace("", None)
+    text = _text(export[field])
     if kind in ("yesno", "truefalse"):
         return text.replace({"1": "yes", "0": "no", "True": "yes", "False": "no"}).alias(field)
+    # "1" may be the code of one choice and the label of another
+    either = [code for code, label in labels.items() if code != label and code in labels.values()]
+    if either and text.is_in(either).any():
+        if is_raw is None:
+            raise SourceError(
+                f"`{field}` has choices whose codes are labels of other choices, and the export does not show which of the two "
+                "it holds. Export raw data, or give these choices other codes."
+            )
+        if not is_raw:
+            return text.alias(field)
     return (text.replace(labels) if labels else text).alias(field)
+
+
+def _suffix(code: str) -> str:
+    """Return a code as it ends a check box's column: small letters, and _ for what a name cannot hold (-1 is _1)."""
+    return re.sub(r"[^a-z0-9_]", "_", code.lower())
 
 
 def _labels(choices: str | None) -> dict[str, str]:

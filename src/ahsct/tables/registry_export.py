@@ -15,7 +15,7 @@ _MONTHS_ONLY = {
     "relapses": ("onset_date", "end_date"),
     "treatments": ("start_date", "end_date"),
 }
-_LESIONS = {"gd_n": "t1_gd", "new_t2_n": "new_t2"}
+_LESIONS = {"gd_n": "t1_gd", "new_t2_n": "new_t2", "enlarging_t2_n": "enlarging_t2"}
 _CATEGORIES = ((0, "0"), (2, "1-2"), (8, "3-8"))
 
 
@@ -45,7 +45,6 @@ def registry_shape(study: Study, *, categories: bool = False) -> dict[str, pl.Da
             made.append(value.alias(theirs))
         if part.table == "mri":
             made += [_lesions(ours, categories).alias(theirs) for ours, theirs in _LESIONS.items()]
-            made.append(pl.col("enlarging_t2_n").cast(pl.String).alias("enlarging_t2"))
         if part.table == "treatments":
             made.append(pl.col("kind"))
         if part.table == "adverse_events":

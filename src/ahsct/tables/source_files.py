@@ -7,12 +7,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from ahsct.errors import SourceError
+from ahsct.tables.csv_file import LFS_POINTER
 from ahsct.tables.dataset_json import read_dataset_json
-from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv, xlsx_tables
+from ahsct.tables.spreadsheet import MOST_COLUMNS, spreadsheet_csv
+from ahsct.tables.xlsx_file import xlsx_tables
+from ahsct.tables.xpt_rows import cut_short
 
 _XPT_START = (b"HEADER RECORD*******LIBRARY HEADER RECORD", b"HEADER RECORD*******LIBV8   HEADER RECORD")
 _XPT_MEMBER = b"HEADER RECORD*******MEMB"
@@ -22,12 +26,16 @@ _SAS_MAGIC = bytes.fromhex("000000000000000000000000c2ea8160b31411cfbd92080009c7
 
 @dataclass
 class SourceTables:
-    """`tables` by name, the `hashes` of their files, `notes` on how they were read, what the source says of itself."""
+    """`tables` by name, the `hashes` of their files, `notes` on how they were read, what the source says of itself.
+
+    `others`: the rows of each table that was not read, where they were counted.
+    """
 
     tables: dict[str, pl.DataFrame] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     notes: list[tuple[str, str]] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int | None] = field(default_factory=dict)
 
 
 def read_source_files(path: Path) -> SourceTables:
@@ -53,7 +61,12 @@ def read_source_files(path: Path) -> SourceTables:
     found = SourceTables()
     for entry in known:
         try:
-            found.hashes[entry.name] = hashlib.sha256(entry.read_bytes()).hexdigest()
+            data = entry.read_bytes()
+            if data.startswith(LFS_POINTER):
+                raise SourceError(
+                    f"{entry.name} is a Git LFS pointer, not the file itself. Run `git lfs pull` first."
+                )
+            found.hashes[entry.name] = hashlib.sha256(data).hexdigest()
             read = _READERS[entry.suffix.casefold()](entry)
         except OSError as error:
             raise SourceError(f"{entry.name} cannot be read: {error.strerror}. Check the rights.") from error
@@ -100,6 +113,8 @@ def _xpt(path: Path) -> Read:
         raise SourceError(
             f"{path.name} holds {members} data sets, and one can be read. Export each to a file of its own."
         )
+    if why := cut_short(path):
+        raise SourceError(f"{path.name} is cut short: {why}. Copy it again.")
     return _sas(path, "read_xport")
 
 
@@ -125,7 +140,9 @@ def _sas(path: Path, reader: str) -> Read:
 
     more = {"user_missing": True} if reader == "read_sas7bdat" else {}
     try:
-        frame, meta = getattr(pyreadstat, reader)(str(path), output_format="polars", **more)
+        frame, meta, decoded = _in_its_encoding(
+            getattr(pyreadstat, reader), path, output_format="polars", **more
+        )
     except Exception as error:  # the library raises its own and plain ones
         text = str(error).strip().splitlines()
         raise SourceError(
@@ -149,7 +166,22 @@ def _sas(path: Path, reader: str) -> Read:
     frame = frame.with_columns(pl.col(name).replace("", None) for name in texts)
     # a SAS data file is known by its file's name; a transport file names the data set that it holds
     inside = meta.table_name if reader == "read_xport" and meta.table_name != _UNNAMED else None
-    return {(inside or path.stem): (frame, notes)}
+    return {(inside or path.stem): (frame, decoded + notes)}
+
+
+def _in_its_encoding(read: Callable[..., Any], path: Path, **options: Any) -> tuple[Any, Any, list[str]]:
+    """Return what a reader gives, and how texts that are not UTF-8 were decoded, where a file does not name it."""
+    try:
+        return *read(str(path), **options), []
+    except UnicodeDecodeError:
+        pass
+    try:
+        found = read(str(path), encoding="WINDOWS-1252", **options)
+        return *found, ["decoded from Windows-1252 (not UTF-8)"]
+    except UnicodeDecodeError:
+        raise
+    except Exception:  # five bytes have no meaning there; latin-1 gives them one
+        return *read(str(path), encoding="LATIN1", **options), ["decoded from Latin-1 (not UTF-8)"]
 
 
 def _xlsx(path: Path) -> Read:

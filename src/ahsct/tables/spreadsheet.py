@@ -1,19 +1,19 @@
-"""CSV as spreadsheets save it, and .xlsx: separators, decimal commas, encodings, day-first dates."""
+"""CSV as spreadsheets save it: separators, decimal commas, encodings, day-first dates."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import zipfile
 from collections import Counter
-from pathlib import Path
+from functools import cache
 
 import polars as pl
 
-from ahsct.errors import RequestError, SourceError
+from ahsct.errors import SourceError
+from ahsct.vocabulary import INPUT_TABLES
+from ahsct.vocabulary import columns as columns_of
 
-LARGEST_UNPACKED_BYTES = 2_000_000_000
 MOST_COLUMNS = 5_000
 _SEPARATORS = (";", "\t", ",")
 _DECIMAL_COMMA = r"^-?\d+(,\d+)?$"
@@ -26,14 +26,14 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
 
     The separator is the one of ; tab , that gives every row the same number of cells. Text that is not
     UTF-8 is read as Windows-1252. A column is taken as decimal commas when commas do not separate and all
-    its values are numbers so; as dates with day (or month) first when its values leave no doubt. In a file that
-    quotes its texts, NA outside quotes is R's mark of a missing value.
+    its values are numbers so (never one of our columns of texts); as dates with day (or month) first when its
+    values leave no doubt: others stay as they are and are noted. In a file that quotes its texts, NA outside quotes
+    is R's mark of a missing value.
 
     Raises
     ------
     SourceError
-        No text, no separator that fits, rows of different lengths, duplicate columns, or dates whose order of
-        day and month cannot be told.
+        No text, no separator that fits, rows of different lengths, or duplicate columns.
     """
     text, done = _decoded(name, data)
     text, n_missing = _without_na(text)
@@ -42,48 +42,7 @@ def spreadsheet_csv(name: str, data: bytes) -> tuple[pl.DataFrame, list[str]]:
     frame, separator = _parsed(name, text)
     if separator != ",":
         done.append(f"separated by {'tabs' if separator == chr(9) else 'semicolons'}")
-    return _plain_columns(name, frame, done, decimal_comma=separator != ",")
-
-
-def xlsx_tables(path: Path) -> dict[str, tuple[pl.DataFrame, list[str]]]:
-    """Return each sheet of an .xlsx file as text, and what was done to its columns.
-
-    Raises
-    ------
-    SourceError
-        It is no .xlsx file, unpacks to more than `LARGEST_UNPACKED_BYTES`, or a sheet has no header.
-    RequestError
-        The extra `xlsx` is not installed.
-    """
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-            names = packed.namelist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SourceError(f"{path.name} is no .xlsx file, or is cut short. Save it again.") from error
-    if size > LARGEST_UNPACKED_BYTES:
-        raise SourceError(
-            f"{path.name} unpacks to {size:,} bytes, more than {LARGEST_UNPACKED_BYTES:,}. Save its sheets as CSV."
-        )
-    if not any(name.startswith("xl/") for name in names):
-        raise SourceError(f"{path.name} is a zip file but no .xlsx file.")
-    try:
-        import fastexcel
-    except ImportError as error:
-        raise RequestError("Reading .xlsx needs the extra `xlsx` (pip install ahsct[xlsx]).") from error
-    try:
-        book = fastexcel.read_excel(path)
-        sheets = {sheet: book.load_sheet(sheet, dtypes="string") for sheet in book.sheet_names}
-    except fastexcel.FastExcelError as error:
-        raise SourceError(f"{path.name} cannot be read as .xlsx: {_first_line(error)}.") from error
-    found = {}
-    for sheet, loaded in sheets.items():
-        if loaded.total_height == 0 and not loaded.available_columns():
-            continue
-        frame = loaded.to_polars()
-        _refuse_headers(f"{path.name}, sheet {sheet}", frame.columns)
-        found[sheet] = _plain_columns(f"{path.name}, sheet {sheet}", frame, [], decimal_comma=False)
-    return found
+    return plain_columns(frame, done, decimal_comma=separator != ",")
 
 
 def _decoded(name: str, data: bytes) -> tuple[str, list[str]]:
@@ -133,15 +92,21 @@ def _parsed(name: str, text: str) -> tuple[pl.DataFrame, str]:
                 has_header=False,
                 truncate_ragged_lines=False,
             )
-        except pl.exceptions.PolarsError as error:
-            failures.append(_first_line(error))
+        except pl.exceptions.PolarsError:  # its message quotes the text, which may identify a person
+            failures.append("look for a quote that is not closed")
             continue
         header = ["" if cell is None else cell.strip() for cell in frame.row(0)]
-        differs = _first_uneven_row(text, separator, len(header))
+        try:
+            differs = _first_uneven_row(text, separator, len(header))
+        except csv.Error:
+            failures.append(
+                f"a cell of more than {csv.field_size_limit():,} letters, or a quote that is not closed"
+            )
+            continue
         if differs is not None:
             failures.append(f"row {differs} has another number of cells than the {len(header)} of the header")
             continue
-        _refuse_headers(name, header)
+        refuse_headers(name, header)
         return frame[1:].rename(dict(zip(frame.columns, header, strict=True))), separator
     raise SourceError(
         f"{name} cannot be read as CSV: its rows differ in their number of cells, or a quote is not closed "
@@ -162,7 +127,8 @@ def _first_uneven_row(text: str, separator: str, n_cells: int) -> int | None:
     return None
 
 
-def _refuse_headers(name: str, header: list[str]) -> None:
+def refuse_headers(name: str, header: list[str]) -> None:
+    """Refuse more columns than a table may have, and two of one name."""
     if len(header) > MOST_COLUMNS:
         raise SourceError(
             f"{name} has {len(header):,} columns, more than {MOST_COLUMNS:,}. Keep those you need."
@@ -174,14 +140,15 @@ def _refuse_headers(name: str, header: list[str]) -> None:
         )
 
 
-def _plain_columns(
-    name: str, frame: pl.DataFrame, done: list[str], *, decimal_comma: bool
+def plain_columns(
+    frame: pl.DataFrame, done: list[str], *, decimal_comma: bool
 ) -> tuple[pl.DataFrame, list[str]]:
+    """Return text with decimal points and ISO dates; `done` gets a line for each column that was changed."""
     columns = []
     for column in frame:
         text = column.cast(pl.String).str.strip_chars()
         given = text.filter(text.is_not_null() & (text != ""))
-        if decimal_comma and _has_decimal_commas(given):
+        if decimal_comma and column.name not in _texts() and _has_decimal_commas(given):
             done.append(f"`{column.name}`: decimal commas")
             is_number = text.str.contains(_DECIMAL_COMMA).fill_null(False)
             pointed = text.str.replace(",", ".", literal=True)
@@ -189,10 +156,19 @@ def _plain_columns(
                 pl.select(pl.when(is_number).then(pointed).otherwise(text)).to_series().alias(column.name)
             )
         elif given.len() and given.str.contains(_DAY_MONTH_YEAR).all():
-            columns.append(_iso_dates(name, text, done))
+            columns.append(_iso_dates(text, done))
         else:
             columns.append(column.cast(pl.String))
     return pl.DataFrame(columns), done
+
+
+@cache
+def _texts() -> frozenset[str]:
+    """Return the names that are texts in our tables: "1,3" is a list there, and an id is no number."""
+    known = [(name, column.type) for table in INPUT_TABLES for name, column in columns_of(table).items()]
+    return frozenset(name for name, type in known if type == "text") - {
+        name for name, type in known if type != "text"
+    }
 
 
 def _has_decimal_commas(given: pl.Series) -> bool:
@@ -203,7 +179,7 @@ def _has_decimal_commas(given: pl.Series) -> bool:
     )
 
 
-def _iso_dates(name: str, text: pl.Series, done: list[str]) -> pl.Series:
+def _iso_dates(text: pl.Series, done: list[str]) -> pl.Series:
     """Return dates with day or month first as ISO dates, where the column itself tells which it is."""
     first = text.str.extract(_DAY_MONTH_YEAR, 1).cast(pl.Int64)
     second = text.str.extract(_DAY_MONTH_YEAR, 3).cast(pl.Int64)
@@ -211,18 +187,14 @@ def _iso_dates(name: str, text: pl.Series, done: list[str]) -> pl.Series:
     day_first, month_first = bool((first > 12).any()), bool((second > 12).any())
     if day_first == month_first:
         why = "every number is 12 or less" if not day_first else "some have the day first, others the month"
-        raise SourceError(
-            f"{name}: the dates of `{text.name}` cannot be told apart as day-month or month-day: {why}. "
-            'Save them as YYYY-MM-DD, or name their format in a mapping (date = "%d.%m.%Y").'
+        done.append(
+            f"`{text.name}`: dates that cannot be told apart as day-month or month-day ({why}), kept as they are; "
+            'save them as YYYY-MM-DD, or name their format in a mapping (date = "%d.%m.%Y")'
         )
+        return text
     day, month = (first, second) if day_first else (second, first)
     done.append(f"`{text.name}`: dates with the {'day' if day_first else 'month'} first")
     padded = pl.DataFrame(
         {"y": year, "m": month.cast(pl.String).str.zfill(2), "d": day.cast(pl.String).str.zfill(2)}
     )
     return padded.select(pl.format("{}-{}-{}", "y", "m", "d")).to_series().alias(text.name)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

@@ -162,12 +162,22 @@ def _as_text(raw: pl.Series, *, is_id: bool = False) -> _Typed:
     """Text as it stands; blank is missing. An id that is a float is refused: 1.0 would not be 1."""
     if raw.dtype.is_nested() or raw.dtype in (pl.Binary, pl.Object) or (is_id and raw.dtype.is_float()):
         return _wrong(raw, pl.String())
-    text = raw.cast(pl.String)
+    return _Typed(blank_is_missing(raw.cast(pl.String)))
+
+
+def blank_is_missing(text: pl.Series) -> pl.Series:
+    """Return text in which cells that are empty, or hold nothing but blanks, are missing.
+
+    Examples
+    --------
+    >>> blank_is_missing(pl.Series(["a ", "", "  ", None])).to_list()
+    ['a ', None, None, None]
+    """
     # Empty text, and text that begins with a blank, sorts before "!": few cells, and cheap to find.
     suspect = text < "!"
     if suspect.any():
         text = text.set(suspect.fill_null(False) & (text.str.strip_chars() == "").fill_null(False), None)
-    return _Typed(text)
+    return text
 
 
 def _as_number(raw: pl.Series) -> _Typed:
