@@ -237,3 +237,18 @@ def test_beside_an_empty_arm_robust_errors_are_those_without_it(ties: str) -> No
     assert both.robust is not None
     assert alone.robust is not None
     assert both.robust[1, 1] == pytest.approx(alone.robust[0, 0], rel=1e-7)
+
+
+def test_with_delayed_entry_robust_errors_of_a_separated_arm_are_missing() -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": list("abcdefg"),
+            "arm": list("XYXYYXY"),
+            "entry_day": [1015, 382, 151, 719, 822, 743, 481],
+            "time_day": [1442, 430, 171, 905, 1001, 1167, 964],
+            "is_event": [False, False, True, True, True, True, True],
+        }
+    )
+    row = cox(frame, cluster="patient_id").row(0, named=True)
+    assert "towards a hazard ratio of infinity" in row["note"]
+    assert row["std_error"] is None
