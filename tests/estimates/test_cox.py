@@ -320,3 +320,15 @@ def test_the_public_case() -> None:
     changes = proportional_hazards_test(fit_cox(outcomes, covariates, terms=terms))
     expected = [0.283546926469633, 12.0029574497575, 2.09951762451289, 19.1016647862537]
     np.testing.assert_allclose(changes["estimate"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("interval", ["wald", "profile"])
+def test_a_ratio_beyond_numbers_is_no_estimate_and_the_note_gives_its_logarithm(interval: str) -> None:
+    frame = pl.DataFrame({"patient_id": list("abcd"), "time_day": [1, 2, 3, 4], "is_event": [True] * 4})
+    x = pl.DataFrame({"patient_id": list("abcd"), "x": [2e-6, 1e-6, 3e-6, 0.0]})
+    row = cox(frame, x, terms=["x"], interval=interval).row(0, named=True)
+    assert (row["estimate"], row["lower"], row["upper"]) == (None, None, None)
+    log = fit_cox(frame, x, terms=["x"]).regression.coefficients[0]
+    assert f"exp({log:.4g})" in row["note"]
+    same = cox(frame, x.with_columns(pl.col("x") * 1e6), terms=["x"], interval=interval).row(0, named=True)
+    assert row["p_value"] == pytest.approx(same["p_value"], rel=1e-6)

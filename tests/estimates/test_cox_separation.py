@@ -169,3 +169,86 @@ def test_with_delayed_entry_an_arm_that_meets_the_reference_at_no_event_is_not_d
     assert rows["p_value"][1] == 1.0
     assert rows["upper"].is_null().to_list() == [False, True, False]
     assert rows["lower"].is_null().to_list() == [True, True, False]
+
+
+# all have the event, in turn; x and y together nearly tell who comes first
+NEARLY = np.array([[0, -0.117], [0, 0.682], [0, -0.008], [1, 1.142]])
+# one covariate more than events
+FEW_EVENTS = np.array(
+    [
+        [2.47, -0.32, 0, 0.24],
+        [-1.67, -0.52, 0, 0.56],
+        [0.43, 1.65, 1, -0.83],
+        [-0.85, -1.62, 0, 1.08],
+        [-1.39, 0.78, 0, 0.75],
+        [-0.84, -0.21, 0, 0.24],
+        [-2.79, -0.16, 0, -1.05],
+        [1.19, -0.06, 0, -0.71],
+        [0.5, -0.42, 0, -0.31],
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "x", "entry"),
+    [
+        ([8, 9, 3, 7], [1, 1, 1, 1], NEARLY, [-np.inf] * 4),
+        (
+            [1, 7, 2, 6, 5, 7, 5, 3, 1],
+            [0, 0, 1, 0, 0, 0, 0, 1, 1],
+            FEW_EVENTS,
+            [-np.inf, -np.inf, 0, -np.inf, 2, 5, -np.inf, -np.inf, 0],
+        ),
+    ],
+)
+def test_where_events_are_nearly_separated_profile_limits_are_where_the_likelihood_has_fallen(
+    time: list[float], event: list[int], x: np.ndarray, entry: list[float]
+) -> None:
+    fit = cox_regression(time, event, x, entry=entry, ties="breslow")
+    assert not fit.is_diverging.any()
+    arrays = np.asarray(time), np.asarray(event, dtype=bool), (x - x.mean(axis=0)) / x.std(axis=0)
+    sets = choices(*arrays, np.asarray(entry), np.zeros(len(time)), "breslow")
+    target = fit.likelihood.value - chdtri(1, 0.05) / 2
+    for k, scale in enumerate(x.std(axis=0)):
+        found = profile(fit, k)
+        for sign, limit in ((-1, found.lower), (1, found.upper)):
+            if limit is None:  # 60 standard deviations away the likelihood is still as high
+                assert highest(sets, x.shape[1], {k: sign * 60.0}) > target - 1e-3
+            else:
+                assert highest(sets, x.shape[1], {k: limit * scale}) == pytest.approx(target, abs=1e-3)
+        assert (found.p_value < 0.05) == (0 < (found.lower or -np.inf) or 0 > (found.upper or np.inf))
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_beside_an_empty_arm_robust_errors_are_those_without_it(ties: str) -> None:
+    rng = np.random.default_rng(3)
+    n = 24
+    arm, age = rng.random(n) < 0.3, rng.normal(size=n)
+    time = rng.integers(1, 12, n).astype(float)
+    event = (rng.random(n) < 0.7) & ~arm
+    entry = np.where(rng.random(n) < 0.5, np.floor(rng.random(n) * time), -np.inf)
+    cluster = rng.integers(0, 6, n)
+    both = cox_regression(time, event, np.column_stack((arm, age)), entry=entry, cluster=cluster, ties=ties)
+    some = ~arm
+    alone = cox_regression(
+        time[some], event[some], age[some, None], entry=entry[some], cluster=cluster[some], ties=ties
+    )
+    assert both.is_diverging.tolist() == [True, False]
+    assert both.robust is not None
+    assert alone.robust is not None
+    assert both.robust[1, 1] == pytest.approx(alone.robust[0, 0], rel=1e-7)
+
+
+def test_with_delayed_entry_robust_errors_of_a_separated_arm_are_missing() -> None:
+    frame = pl.DataFrame(
+        {
+            "patient_id": list("abcdefg"),
+            "arm": list("XYXYYXY"),
+            "entry_day": [1015, 382, 151, 719, 822, 743, 481],
+            "time_day": [1442, 430, 171, 905, 1001, 1167, 964],
+            "is_event": [False, False, True, True, True, True, True],
+        }
+    )
+    row = cox(frame, cluster="patient_id").row(0, named=True)
+    assert "towards a hazard ratio of infinity" in row["note"]
+    assert row["std_error"] is None

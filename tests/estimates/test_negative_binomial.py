@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.optimize import minimize
+from scipy.stats import nbinom
 
 from ahsct.errors import RequestError, TableError
 from ahsct.estimates import negative_binomial_rates
@@ -168,3 +170,41 @@ def test_refusals() -> None:
         negative_binomial_rates(frame.with_columns(pl.col("arm").cast(pl.String)), covariates=["arm"])
     with pytest.raises(RequestError, match="std_error must be one of"):
         negative_binomial_rates(frame, std_error="hc3")
+
+
+def test_profile_limits_of_counts_that_vary_widely_are_found() -> None:
+    counts = pl.DataFrame(
+        {
+            "number": [3, 3, 1, 0, 0, 0, 0, 1, 8, 8, 6, 5, 4, 3],
+            "exposure_years": [
+                0.35,
+                0.72,
+                0.25,
+                0.99,
+                0.42,
+                0.16,
+                0.68,
+                0.98,
+                0.49,
+                1.0,
+                0.55,
+                0.48,
+                0.67,
+                1.05,
+            ],
+            "x": [-0.3, 1.6, -0.4, -0.7, 0.2, 1.0, 0.2, -0.6, -1.3, -1.4, 0.5, 1.0, -0.2, -1.1],
+        }
+    )
+    row = negative_binomial_rates(counts, covariates=["x"]).filter(term="x").row(0, named=True)
+    y, years, x = (counts[name].to_numpy().astype(float) for name in counts.columns)
+
+    def loss(at: np.ndarray, slope: float) -> float:
+        mean, phi = years * np.exp(at[0] + slope * x), np.exp(at[1])
+        return -float(nbinom.logpmf(y, 1 / phi, 1 / (1 + phi * mean)).sum())
+
+    def lowest(log_ratio: float) -> float:
+        return float(minimize(loss, [1.0, 0.0], args=(log_ratio,), method="Nelder-Mead").fun)
+
+    top = lowest(np.log(row["estimate"]))
+    for limit in ("lower", "upper"):
+        assert 2 * (lowest(np.log(row[limit])) - top) == pytest.approx(3.841459, abs=1e-4)

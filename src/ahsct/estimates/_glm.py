@@ -110,7 +110,9 @@ def log_linear(
         if dispersion == 0:
             return _Moments(mean, mean, mean, y * eta - mean)
         log_likelihood = y * eta - (y + 1 / dispersion) * np.log1p(dispersion * mean)
-        return _Moments(mean, mean, mean + dispersion * mean**2, log_likelihood)
+        # far from a top scoring by the expected information circles around it; this one is never below 0 either
+        observed = mean * (1 + dispersion * y) / (1 + dispersion * mean) ** 2
+        return _Moments(mean, mean, mean + dispersion * mean**2, log_likelihood, observed)
 
     if start is None and matrix.shape[1]:
         weight = np.sqrt(y + 0.1)
@@ -145,6 +147,7 @@ class _Moments(NamedTuple):
     slope: Floats
     variance: Floats
     log_likelihood: Floats
+    observed: Floats | None = None
 
 
 def _scoring(
@@ -160,7 +163,8 @@ def _scoring(
     beta = np.zeros(matrix.shape[1]) if start is None else triangle @ start
     now = moments(basis @ beta + offset)
     for _ in range(_MAX_STEPS):
-        information = (basis * (weights * now.slope**2 / now.variance)[:, None]).T @ basis
+        curvature = now.slope**2 / now.variance if now.observed is None else now.observed
+        information = (basis * (weights * curvature)[:, None]).T @ basis
         score = basis.T @ (weights * (y - now.mean) * now.slope / now.variance)
         try:
             step = np.linalg.solve(information, score)

@@ -25,6 +25,7 @@ from ahsct.vocabulary import DAYS_PER_YEAR
 INTERVALS = ("wald", "profile")
 NO_COMPARISON = "no event while patients who differ were at risk in one stratum: nothing to compare"
 FEW_CLUSTERS = 20
+LARGEST_LOG = 700.0  # a computer's numbers end at exp(709)
 ROUNDING_OF_ROBUST = 1e-7  # of the model's error: what rounding leaves of a robust error of 0
 NO_ROBUST_ERROR = (
     "the robust error is 0, as no cluster of patients departs from the model: no error can be estimated"
@@ -235,16 +236,23 @@ def hazard_ratio_rows(
             columns["note"] = _diverging(regression.towards[k])
         else:
             std_error = math.sqrt(regression.variance[k, k])
-            columns["estimate"] = math.exp(beta)
+            columns["estimate"] = ratio_of(beta)
             if std_error <= ROUNDING_OF_ROBUST * math.sqrt(regression.covariance[k, k]):
                 columns["note"] = NO_ROBUST_ERROR
             else:
                 columns["std_error"] = std_error
-                columns |= {"lower": _exp(beta - z * std_error), "upper": _exp(beta + z * std_error)}
+                columns |= {"lower": ratio_of(beta - z * std_error), "upper": ratio_of(beta + z * std_error)}
                 columns["p_value"] = float(chdtrc(1, (beta / std_error) ** 2))
         if interval == "profile":
             found = profile(regression, k, conf_level=conf_level)
-            columns |= {"lower": _exp(found.lower), "upper": _exp(found.upper), "p_value": found.p_value}
+            columns |= {
+                "lower": ratio_of(found.lower),
+                "upper": ratio_of(found.upper),
+                "p_value": found.p_value,
+            }
+        if not regression.is_diverging[k] and abs(beta) > LARGEST_LOG:
+            columns |= {"estimate": None, "lower": None, "upper": None}
+            columns["note"] = "; ".join(filter(None, (beyond_numbers(beta), columns.get("note"))))
         if (
             "std_error" in columns
             and regression.n_clusters is not None
@@ -395,9 +403,17 @@ def _diverging(towards: float) -> str:
     )
 
 
-def _exp(value: float | None) -> float | None:
-    """Return exp of a limit; None for none, and where a computer's number ends."""
-    return None if value is None or value > 700 else math.exp(value)
+def ratio_of(log: float | None) -> float | None:
+    """Return exp of a logarithm; None for none, and where a computer's numbers end."""
+    return None if log is None or log > LARGEST_LOG else math.exp(log)
+
+
+def beyond_numbers(log: float) -> str:
+    """Say why there is no ratio where its logarithm is further from 0 than a computer's numbers go."""
+    return (
+        f"the ratio per unit of the covariate is exp({log:.4g}), beyond a computer's numbers: no estimate; give the "
+        "covariate in a smaller unit"
+    )
 
 
 def _require_words(interval: str, penalty: str | None, cluster: str | None) -> None:

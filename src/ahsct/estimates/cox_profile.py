@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import chdtrc, chdtri
 
 from ahsct.errors import RequestError
+from ahsct.estimates._risk_table import Floats
 from ahsct.estimates.cox_regression import CoxRegression, maximise
 
 _FAR = 60.0  # standard deviations of a covariate: a hazard ratio of 1e26 is none
 _TOO_FAR = 10.0  # where the likelihood need not be computable
+_SETTLED = 1e-6  # the last step to a top, in standard deviations of a covariate, or its gain
+_LEVEL = 1e-3  # the slope where the likelihood only rises towards a bound, or rounding ends the climb
+_OFF = 1e-4  # of the log likelihood at a limit
 
 
 class Profile(NamedTuple):
@@ -61,25 +67,27 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
         likelihood, place = left.likelihood_at, 0
         around = np.zeros(left.separation.basis.shape[1] + 1)
     free = np.arange(around.size) != place
+    known: dict[float, tuple[Floats, float]] = {}
+    if not fit.is_diverging.any():
+        known[middle] = around, top
 
     def drop(b: float) -> float:
-        nonlocal around
-        start = np.where(free, around, b)
-        found, here, step = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
-        if np.isfinite(step):
-            around = found  # the next is near
-            return here.value
+        if b in known:
+            return known[b][1]
+        for start in _starts(b, known, free):
+            found, here, step = maximise(likelihood, start, free, is_penalised=fit.is_penalised)
+            slope = np.abs(here.score[free])
+            if step <= _SETTLED or (slope.max() <= _LEVEL and slope.sum() * min(step, 1.0) <= _SETTLED):
+                known[b] = found, here.value
+                return here.value
         if abs(b) < _TOO_FAR:
-            raise RequestError(
-                "The likelihood cannot be computed so far from its top: a covariate with values far from all others, "
-                "or events nearly separated. Use interval='wald', or leave the covariate out."
-            )
+            raise _not_computable()
         return np.nan
 
     def walk(b: float, direction: float, *, to_above: bool) -> float | None:
         pace, height = width, drop(b)
         while (height >= target) != to_above:
-            if abs(b) > _FAR or np.isnan(height):
+            if b * direction > _FAR or np.isnan(height):
                 return None
             b, pace = b + direction * pace, pace * 1.5
             height = drop(b)
@@ -96,11 +104,40 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
         outer = walk(inner, direction, to_above=False)
         if outer is None:
             return None
-        root = brentq(lambda b: drop(b) - target, inner, outer, xtol=1e-11, rtol=1e-12)
-        return float(root / fit.scale[coefficient])
+        root = float(brentq(lambda b: drop(b) - target, inner, outer, xtol=1e-11, rtol=1e-12))
+        if not abs(drop(root) - target) < _OFF:
+            raise _not_computable()
+        return root / float(fit.scale[coefficient])
 
     p_value = float(chdtrc(1, max(2 * (top - drop(0.0)), 0.0)))
     return Profile(limit(-1), limit(1), p_value)
+
+
+def _starts(
+    b: float, known: Mapping[float, tuple[Floats, float]], free: npt.NDArray[np.bool_]
+) -> Iterator[Floats]:
+    """Yield places to climb from with one coefficient held at b.
+
+    Between two tops the likelihood, being concave, is nowhere below the lower one; beyond them the line through the
+    last two is followed. From a top far away with only b changed there may be nothing left to climb by.
+    """
+    near = sorted(known, key=lambda one: abs(one - b))
+    below, above = [one for one in near if one < b][:1], [one for one in near if one > b][:1]
+    ends = below + above if below and above else near[:2]
+    if len(ends) == 2:
+        first, second = (known[one][0] for one in ends)
+        share = (b - ends[0]) / (ends[1] - ends[0])
+        yield np.where(free, first + share * (second - first), b)
+    for one in near[:1]:
+        yield np.where(free, known[one][0], b)
+    yield np.where(free, 0.0, b)
+
+
+def _not_computable() -> RequestError:
+    return RequestError(
+        "The likelihood cannot be computed so far from its top: a covariate with values far from all others, "
+        "or events nearly separated. Use interval='wald', or leave the covariate out."
+    )
 
 
 def _constant(fit: CoxRegression) -> float:

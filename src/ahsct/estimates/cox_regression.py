@@ -28,10 +28,15 @@ _FAR = 30.0  # along a direction that orders patients by 1 or more: those below 
 
 
 class Limit(NamedTuple):
-    """The likelihood without the infinite coefficients: at one held coefficient, if any, then those of the basis."""
+    """The likelihood without the infinite coefficients: at one held coefficient, if any, then those of the basis.
+
+    `x` holds what these coefficients stand before, one row per sorted row of `sets`.
+    """
 
     separation: Separation
     likelihood_at: Callable[[Floats], Likelihood]
+    x: Floats
+    sets: RiskSets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +156,7 @@ def cox_regression(
         sorted_as_given[sets.order] = np.hstack((held, scaled @ found.basis))
         z = sorted_as_given[left.order]
         of = exact_likelihood if ties == "exact" else partial_likelihood
-        return Limit(found, lambda beta: of(z, left, beta))
+        return Limit(found, lambda beta: of(z, left, beta), z, left)
 
     start = likelihood(np.zeros(columns.shape[1]))
     everything = np.ones(columns.shape[1], dtype=bool)
@@ -161,21 +166,26 @@ def cox_regression(
     is_settled = largest <= _UNSETTLED and (
         firth or not vanishing(start.information, end.information, everything).any()
     )
+    influence = None
     if is_settled:
         covariance = np.asarray(np.linalg.inv(end.information))
     elif firth:
         raise _no_top(largest)
     else:
-        beta, end, is_diverging, towards, covariance = _at_limit(limit(None))
+        left = limit(None)
+        beta, end, is_diverging, towards, covariance, influence = _at_limit(left)
     covariance = covariance / np.outer(scale, scale)
     robust, n_clusters = None, None
     if cluster is not None:
-        codes = np.unique(np.asarray(cluster), return_inverse=True)[1][sets.order]
+        codes = np.unique(np.asarray(cluster), return_inverse=True)[1]
         n_clusters = int(codes.max(initial=-1)) + 1
         if n_clusters < 2:
             raise RequestError("Robust errors need two or more clusters; all rows are of one.")
-        residuals = _score_residuals(rows, sets, beta / scale) @ np.nan_to_num(covariance)
-        summed = np.stack([np.bincount(codes, column) for column in residuals.T], axis=1)
+        if influence is None:
+            order, residuals = sets.order, _score_residuals(rows, sets, beta / scale) @ covariance
+        else:  # far out rounding would be all that is left of some risk sets
+            order, residuals = left.sets.order, influence / scale
+        summed = np.stack([np.bincount(codes[order], column) for column in residuals.T], axis=1)
         robust = np.where(np.isnan(covariance), np.nan, summed.T @ summed)
     return CoxRegression(
         coefficients=beta / scale,
@@ -255,20 +265,25 @@ def _curvature(
 
 def _at_limit(
     limit: Limit,
-) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats, Floats]:
-    """Return coefficients, supremum, which diverge, whereto, and the covariance, under separation or next to it."""
+) -> tuple[Floats, Likelihood, npt.NDArray[np.bool_], Floats, Floats, Floats]:
+    """Return coefficients, supremum, which diverge, whereto, the covariance, and each row's influence on coefficients.
+
+    Under separation or next to it; the rows as the limit's sets sort them.
+    """
     basis = limit.separation.basis
     everything = np.ones(basis.shape[1], dtype=bool)
     start = limit.likelihood_at(np.zeros(everything.size))
     free, top, largest = maximise(limit.likelihood_at, np.zeros(everything.size), everything)
     if largest > _UNSETTLED or vanishing(start.information, top.information, everything).any():
         raise _no_top(largest)
-    covariance = basis @ np.linalg.inv(top.information) @ basis.T
+    inverse = np.linalg.inv(top.information)
+    covariance = basis @ inverse @ basis.T
+    influence = _score_residuals(limit.x, limit.sets, free) @ inverse @ basis.T
     is_diverging = np.linalg.norm(basis, axis=1) < 1 - 1e-9
     covariance[is_diverging] = covariance[:, is_diverging] = np.nan
     found = Likelihood(top.value, basis @ top.score, basis @ top.information @ basis.T)
     coefficients = basis @ free + _FAR * limit.separation.direction
-    return coefficients, found, is_diverging, limit.separation.towards, covariance
+    return coefficients, found, is_diverging, limit.separation.towards, covariance, influence
 
 
 def _no_top(largest: float) -> RequestError:

@@ -18,7 +18,7 @@ from ahsct.estimates._intervals import require_conf_level
 from ahsct.estimates._newton import newton_maximum
 from ahsct.estimates._risk_table import Counts, Floats, distinct_times
 from ahsct.estimates.competing import require_causes
-from ahsct.estimates.cox import NO_ROBUST_ERROR, ROUNDING_OF_ROBUST
+from ahsct.estimates.cox import LARGEST_LOG, NO_ROBUST_ERROR, ROUNDING_OF_ROBUST, beyond_numbers, ratio_of
 from ahsct.estimates.interval_regression import named_column, with_covariates
 from ahsct.estimates.rows import result, results_frame
 from ahsct.vocabulary import require_columns
@@ -235,7 +235,10 @@ def _rows(
     rows = []
     for k, column in enumerate(made.columns):
         beta, error = float(fit.coefficients[k]), math.sqrt(fit.covariance[k, k])
-        named = {**columns, **named_column(column), "estimate": math.exp(beta), "conf_level": conf_level}
+        named = {**columns, **named_column(column), "estimate": ratio_of(beta), "conf_level": conf_level}
+        if abs(beta) > LARGEST_LOG:
+            rows.append(result(**named | {"estimate": None}, std_error=error, note=beyond_numbers(beta)))
+            continue
         if error <= ROUNDING_OF_ROBUST * math.sqrt(fit.model_covariance[k, k]):
             rows.append(result(**named, note=NO_ROBUST_ERROR))
             continue
@@ -243,8 +246,8 @@ def _rows(
             result(
                 **named,
                 std_error=error,
-                lower=math.exp(beta - z * error),
-                upper=math.exp(beta + z * error),
+                lower=ratio_of(beta - z * error),
+                upper=ratio_of(beta + z * error),
                 p_value=float(chdtrc(1, (beta / error) ** 2)),
             )
         )
