@@ -99,8 +99,8 @@ def profile(fit: CoxRegression, coefficient: int, *, conf_level: float = 0.95) -
         if direction == towards:
             return None
         inner = walk(middle, towards, to_above=True)
-        if inner is None:  # the limit lies further out than can be computed: at least here
-            return _FAR * towards / float(fit.scale[coefficient])
+        if inner is None:  # the limit lies further out than can be computed: beyond all that was
+            return max((b for b in known if b * towards >= 0), key=abs) / float(fit.scale[coefficient])
         outer = walk(inner, direction, to_above=False)
         if outer is None:
             return None
