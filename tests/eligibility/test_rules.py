@@ -50,7 +50,7 @@ def violating(condition: Condition) -> object:
     if condition.op == "in":
         return "RIS"
     if isinstance(value, tuple):
-        return float(value[1]) + 1.01
+        return float(value[1]) + 1
     assert isinstance(value, float)
     return {"<": value, "<=": value + 0.5, ">": value, ">=": value - 1}[condition.op]
 
