@@ -160,6 +160,9 @@ def test_words_of_levels_that_stand_for_several_ways_of_walking() -> None:
     alone = dict.fromkeys(SYSTEMS, 0) | {"fs_pyramidal": 4, "ambulation": 0}
     assert "the others 0 or 1" in explain(alone, ambulation_coding="0-16")
     assert "the others 0 to 2" in explain(alone, ambulation_coding="0-16", profile="lenient")
+    assert "ignored" not in explain(alone, ambulation_coding="0-16", profile="kurtzke")
+    cerebral = explain(alone | {"fs_cerebral": 1}, ambulation_coding="0-16", profile="kurtzke")
+    assert cerebral.endswith("Cerebral grade 1 is ignored.")
 
 
 def test_grades_written_as_decimals_are_read() -> None:

@@ -8,7 +8,8 @@ import pytest
 from ahsct import make_study
 from ahsct.definitions.eligibility import load_rule_set
 from ahsct.eligibility import assess_eligibility, derive_facts
-from ahsct.eligibility.told import facts_of_one
+from ahsct.eligibility.told import facts_of_one, typed_facts
+from ahsct.errors import TableError
 
 
 def facts(
@@ -196,3 +197,169 @@ def test_a_video_may_admit_above_seven() -> None:
     assert pueb(edss=7.5)[0] == "unknown"
     assert pueb(edss=7.5, is_admitted_by_video=True)[0] == "met"
     assert pueb(edss=8.5, is_admitted_by_video=True)[0] == "not met"
+
+
+@pytest.mark.parametrize(
+    ("reason", "n"),
+    [
+        ("no evidence of disease activity, pregnancy", 0),
+        ("no new relapses or progression", 0),
+        ("relapse-free, pregnancy planned", 0),
+        ("not lack of efficacy", 0),
+        ("relapse of depression", 0),
+        ("worsening liver enzymes", None),  # what worsened was not the disease
+        ("progressive lymphopenia", None),
+        ("failed to attend visits", None),
+        ("no clinical or radiological activity", None),
+        ("no response after two relapses", 1),
+        ("relapse and side effects", 1),
+        ("disease progression, patient's wish", 1),
+        ("treatment failure", 1),
+        ("progression", 1),
+    ],
+)
+def test_a_denied_failure_is_none_and_another_organ_is_not_the_disease(reason: str, n: float | None) -> None:
+    assert facts("shtg2019", treatments=course("natalizumab", reason))["failed_high_efficacy_dmt_n"] == n
+
+
+def test_a_placebo_is_no_drug_and_premedication_no_second_one() -> None:
+    assert facts("mist2005", treatments=course("placebo for mitoxantrone"))["had_mitoxantrone"] is None
+    assert facts("mist2005", treatments=course("mitoxantrone + methylprednisolone"))["had_mitoxantrone"]
+
+
+@pytest.mark.parametrize(
+    ("drug", "had"), [("Fampridine", False), ("chemotherapy", None), ("Novantrone", True)]
+)
+def test_an_unlisted_supportive_drug_is_not_cytotoxic(drug: str, had: bool | None) -> None:
+    rows = {"kind": ["dmt", "supportive"], "drug": ["natalizumab", drug], "start_day": [-900, -800]}
+    assert facts("mist2005", treatments=rows)["had_mitoxantrone"] is had
+    assert facts("ottawa2000", treatments=rows)["had_cytotoxic_drug"] is had
+
+
+ON_STUDY = {"onset_day": [200]}
+COUNTED = {"scan_day": [-100], "gd_n": [1], "new_t2_n": [0]}
+OPEN = {"scan_day": [-100], "gd_n_min": [0], "gd_n_max": [2], "new_t2_n": [0]}
+
+
+@pytest.mark.parametrize(
+    ("tables", "n"),
+    [
+        ({"relapses": ON_STUDY, "mri": COUNTED}, None),  # one scan; relapses before the study are not listed
+        ({"relapses": {"onset_day": [-90]}, "mri": COUNTED}, 2),
+        ({"relapses": {"onset_day": [-90, -300]}}, 2),  # two relapses need no scan
+        ({"relapses": {"onset_day": [-90]}}, None),
+        ({"relapses": {"onset_day": [-90]}, "mri": OPEN}, None),
+        ({"relapses": {"onset_day": [-90]}, "mri": COUNTED | {"gd_n": [0]}}, 1),
+        ({"mri": COUNTED}, None),
+    ],
+)
+def test_episodes_of_activity_that_nobody_could_see_are_not_zero(
+    tables: dict[str, Any], n: float | None
+) -> None:
+    assert facts("beatms2019", **tables)["activity_episodes_n_36m"] == n
+
+
+@pytest.mark.parametrize(
+    ("tables", "is_active"),
+    [
+        ({"relapses": ON_STUDY}, None),
+        ({"relapses": {"onset_day": [-90, None]}}, True),
+        ({"relapses": {"onset_day": [-900]}}, None),  # the two visits lie 40 days apart
+        (
+            {"relapses": {"onset_day": [-900]}, "visits": {"visit_day": [-380, -60], "edss": [4.0, 4.0]}},
+            False,
+        ),
+        ({"relapses": ON_STUDY, "visits": {"visit_day": [-100, -60], "edss": [3.5, 4.0]}}, True),
+    ],
+)
+def test_clinical_activity_needs_the_whole_window(tables: dict[str, Any], is_active: bool | None) -> None:
+    visits = {"visits": {"visit_day": [-100, -60], "edss": [4.0, 4.0]}}
+    assert facts("ectrims_ebmt2025", **(visits | tables))["has_clinical_activity_12m"] is is_active
+
+
+@pytest.mark.parametrize(
+    ("days", "steps", "rise"),
+    [
+        ([-70, -41], [3.0, 3.0], None),  # a month says nothing of 24
+        ([-70, -41], [3.0, 4.0], None),  # one step is not more than one
+        ([-70, -41], [3.0, 4.5], 1.5),  # enough already
+        ([-500, -41], [3.0, 3.5], 0.5),
+    ],
+)
+def test_a_rise_of_edss_needs_an_early_examination(
+    days: list[int], steps: list[float], rise: float | None
+) -> None:
+    assert facts("heidelberg", visits={"visit_day": days, "edss": steps})["edss_rise_24m"] == rise
+
+
+def test_a_drug_that_goes_on_has_not_failed_only_where_activity_was_looked_for() -> None:
+    going_on = course("natalizumab", end=None)
+    quiet, scans = {"onset_day": [-2000]}, COUNTED | {"gd_n": [0]}
+
+    def failed(**tables: Any) -> object:
+        return facts("shtg2019", treatments=going_on, **tables)["failed_high_efficacy_dmt_n"]
+
+    assert failed(relapses=quiet, mri=scans) == 0
+    assert failed(relapses=ON_STUDY, mri=scans) is None
+    assert failed(relapses=quiet, mri=OPEN) is None
+    assert failed(relapses=quiet, mri=scans | {"scan_day": [300]}) is None
+
+
+def test_activity_on_a_drug_is_open_only_for_those_on_one() -> None:
+    on_it, long_past = course("natalizumab", end=None), course("natalizumab", "side effects", -2000, -1500)
+    quiet = {"onset_day": [-2000]}
+    key = "activity_episodes_on_dmt_n_12m"
+    assert facts("starms2021", treatments=on_it, relapses=quiet, mri=OPEN)[key] is None
+    assert facts("starms2021", treatments=long_past, relapses=quiet, mri=OPEN)[key] == 0
+    assert facts("norway2015", treatments=on_it, relapses=ON_STUDY)["relapses_on_dmt_n_12m"] is None
+    assert facts("norway2015", treatments=long_past, relapses=ON_STUDY)["relapses_on_dmt_n_12m"] == 0
+
+
+@pytest.mark.parametrize(
+    ("transplants", "had"),
+    [
+        ({"mobilisation_start_day": [-40], "infusion_day": [0]}, False),
+        ({"mobilisation_start_day": [-700, -40], "infusion_day": [-650, 0]}, True),
+        ({"mobilisation_start_day": [-700], "infusion_day": [None]}, None),  # it may not have come to it
+        ({"transplant_number": [2], "mobilisation_start_day": [-40], "infusion_day": [0]}, True),
+    ],
+)
+def test_an_earlier_transplant(transplants: dict[str, Any], had: bool | None) -> None:
+    assert facts("mist2005", at="index", transplants=transplants)["had_transplant"] is had
+
+
+def test_the_edss_of_the_index_date_is_not_that_of_another_year() -> None:
+    patient = {"edss_at_index": 5.0, "treatment_decision_day": -500}
+    assert facts("ebmt2019", at="treatment_decision", patient=patient)["edss"] is None
+    assert facts("ebmt2019", at="index", patient=patient | {"edss_at_index": 4.0})["edss"] == 4.0
+
+
+def test_progressive_disease_is_not_asked_whether_it_is_rapidly_evolving() -> None:
+    told = {
+        "ms_course": "SPMS",
+        "has_clinical_activity_12m": True,
+        "active_lesions_n_12m": 1,
+        "has_nmosd": False,
+    }
+    found = assess_eligibility(facts_of_one(told, name="x"), [load_rule_set("ectrims_ebmt2025")])
+    assert found.rule_sets["status"].to_list() == ["met"]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"ms_course": "rrms"}, "must be one of CIS, RIS, RRMS"),
+        ({"edss": 35}, "must be an EDSS, 0 to 10 in half steps"),
+        ({"edss": 5.3}, "half steps"),
+        ({"edss": float("nan")}, "half steps"),
+        ({"relapses_n_12m": -1}, "must be a number, 0 or more"),
+        ({"age_years": 300}, "0 to 110"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_refused(told: dict[str, Any], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        facts_of_one(told, name="x")
+    with pytest.raises(TableError, match=f"{message}.*row 2 is not"):
+        typed_facts(
+            pl.DataFrame({"patient_id": ["a", "b"]} | {k: [None, str(v)] for k, v in told.items()}), name="x"
+        )

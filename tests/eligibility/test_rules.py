@@ -21,7 +21,7 @@ from ahsct.eligibility import (
 )
 from ahsct.eligibility.hct_ci import hct_ci_items
 from ahsct.eligibility.told import facts_of_one, typed_facts
-from ahsct.errors import DefinitionError, TableError
+from ahsct.errors import DefinitionError, RequestError, TableError
 
 SETS = [load_rule_set(id) for id in list_rule_sets()]
 
@@ -50,7 +50,7 @@ def violating(condition: Condition) -> object:
     if condition.op == "in":
         return "RIS"
     if isinstance(value, tuple):
-        return float(value[1]) + 1.01
+        return float(value[1]) + 1
     assert isinstance(value, float)
     return {"<": value, "<=": value + 0.5, ">": value, ">=": value - 1}[condition.op]
 
@@ -217,6 +217,11 @@ def test_told_facts_come_before_derived_ones() -> None:
     found = assess_eligibility(study(), [load_rule_set("mexico2020")], facts=told)  # type: ignore[arg-type]
     assert dict(found.rules.select("rule", "status").iter_rows())["PUEB-03"] == "met"
     assert "edss 7" in found.rules.filter(pl.col("rule") == "PUEB-01")["found"][0]
+    stranger = told.with_columns(pl.lit("z").alias("patient_id"))
+    with pytest.raises(
+        TableError, match="1 of 1 rows of `facts` name no patient of the study; the first is row 1"
+    ):
+        assess_eligibility(study(), [load_rule_set("mexico2020")], facts=stranger)  # type: ignore[arg-type]
     with pytest.raises(TableError, match=r"no fact 'edds'.* Did you mean 'edss'"):
         typed_facts(pl.DataFrame({"patient_id": ["a"], "edds": ["1"]}), name="facts.csv")
     with pytest.raises(TableError, match="row 1 is not"):
@@ -292,6 +297,9 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert "not met: RAM-02 (include) EDSS 0 to 5.5; found ms_course RRMS, edss 6" in done.output
     assert "Not a recommendation" in done.output
     assert pl.read_csv(tmp_path / "out" / "rules.csv").height == 3
+    refused = CliRunner().invoke(app, ["eligibility", str(file), "--at", "index"])
+    assert isinstance(refused.exception, RequestError)
+    assert "--facts and --at go with a study" in str(refused.exception)
     example = Path(load_example.__code__.co_filename).parent / "atkins2016"
     done = CliRunner().invoke(app, ["eligibility", str(example)])
     assert done.exit_code == 0, done.output

@@ -50,6 +50,11 @@ def test_a_file_that_is_not_what_its_ending_says(tmp_path: Path, name: str, spoi
         read_source_files(tmp_path / "in")
 
 
+def test_a_device_is_no_source() -> None:
+    with pytest.raises(SourceError, match="neither a file nor a folder"):
+        read_source_files(Path("/dev/null"))
+
+
 def test_a_zip_file_that_is_no_workbook(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.xlsx", "w") as packed:
         packed.writestr("word/document.xml", b"x")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 Read = Callable[..., Any]
 DM = {"USUBJID": ["1", "2"], "SEX": ["F", "M"], "RFSTDTC": ["2010-01-01", "2010-01-01"], "ARM": ["A", "A"]}
 
@@ -37,6 +39,22 @@ def test_alive_then_dead_is_dead_on_the_day_of_the_later_status(read_sdtm: Read)
         "SS: found dead; the first such date is that of the death where nothing else dates it, 1 times"
         in said
     )
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"SSSTRESC": ["ALIVE", "DEAD", "ALIVE"]},  # the standard result alone
+        {"SSORRES": ["lives", "Subject passed away", "lives"], "SSSTRESC": ["ALIVE", "DEAD", "ALIVE"]},
+        {"SSORRES": ["Alive", "Deceased", "Alive"]},
+        {"SSORRES": ["ALIVE", "DEAD", "ALIVE"], "SSSTRESC": [None] * 3},
+    ],
+)
+def test_either_result_tells_of_a_death(read_sdtm: Read, results: dict[str, list[str | None]]) -> None:
+    ss = {"USUBJID": ["1", "1", "2"], "SSTESTCD": ["SURVSTAT"] * 3,
+          "SSDTC": ["2010-06-30", "2011-12-02", "2011-01-01"]}  # fmt: skip
+    study, _ = read_sdtm(dm=DM, qs=VISITS, ss=ss | results)
+    assert people(study) == [("1", "dead", 180, 700), ("2", "alive", 365, None)]
 
 
 def test_a_death_told_by_its_details_or_a_fatal_event_alone_is_a_death(read_sdtm: Read) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ahsct.errors import SourceError
+from ahsct.errors import RequestError, SourceError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,6 +57,10 @@ def eligibility(
         require_apart(out, source)
     sets = [load_rule_set(name) for name in ruleset or list_rule_sets()]
     if source.endswith(".toml"):
+        if facts is not None or at != "mobilisation_start":
+            raise RequestError(
+                "--facts and --at go with a study; the file of one patient tells its own facts, of its own day."
+            )
         found = assess_eligibility(read_patient(source), sets)
         _print_one(found, sets)
     else:

@@ -35,7 +35,9 @@ def _pattern() -> re.Pattern[str]:
 
 
 def drug_named(text: str) -> Drug | None:
-    """Return the drug that a text names, in any spelling of the table; None if it names none, or several.
+    """Return the drug that a text names, in any spelling of the table; None if it names none, several or a placebo.
+
+    A corticosteroid beside another drug is taken for its premedication.
 
     The names (`drugs.csv`) are recalled: substances, their common brand names and abbreviations.
 
@@ -46,5 +48,9 @@ def drug_named(text: str) -> Drug | None:
     >>> drug_named("study drug"), drug_named("rituximab or ocrelizumab")
     (None, None)
     """
+    if "placebo" in text.casefold():
+        return None
     found = {_by_name()[name].name: _by_name()[name] for name in _pattern().findall(text.casefold())}
+    if len(found) > 1:
+        found.pop("corticosteroid", None)
     return next(iter(found.values())) if len(found) == 1 else None

@@ -81,7 +81,8 @@ def explain(
         why = f"the patient {_walk(walking, ambulation_coding, version)}"
     else:
         why = _reason(RULES.index(rule), version)
-    note = " Cerebral grade 1 is ignored." if version.cerebral_grade_1 == "ignored" else ""
+    is_ignored = version.cerebral_grade_1 == "ignored" and int(used["fs_cerebral"][0]) == 1
+    note = " Cerebral grade 1 is ignored." if is_ignored else ""
     return f"EDSS {step:.1f}: {why}. Grades: {listing}; ambulation {row.get('ambulation')}.{note}"
 
 

@@ -84,7 +84,7 @@ def assess_eligibility(
     Raises
     ------
     TableError
-        `facts` lacks `patient_id` or names a patient twice.
+        `facts` lacks `patient_id`, names a patient twice or one of whom nothing else is known.
 
     Examples
     --------
@@ -96,6 +96,14 @@ def assess_eligibility(
     """
     if facts is not None and ("patient_id" not in facts.columns or facts["patient_id"].is_duplicated().any()):
         raise TableError("assess_eligibility: `facts` needs one row per patient, with `patient_id`.")
+    if facts is not None:
+        people = patients.table("patients") if isinstance(patients, Study) else patients
+        strange = ~facts["patient_id"].is_in(people["patient_id"].to_list())
+        if strange.any():
+            raise TableError(
+                f"assess_eligibility: {strange.sum()} of {facts.height} rows of `facts` name no patient of the study; "
+                f"the first is row {(strange.arg_max() or 0) + 1}. Correct `patient_id`, or take them out."
+            )
     rules, sets = [], []
     for rule_set in rule_sets:
         known = derive_facts(patients, rule_set, at=at) if isinstance(patients, Study) else patients

@@ -9,23 +9,40 @@ import polars as pl
 from ahsct.definitions.drugs import drug_named
 from ahsct.tables import Study
 
+_EVENT = r"(relaps\w*|progress\w*|activity|failure|breakthrough|worsening|new\s+lesions?)"
 # what looks like a failure in a reason, but is none
 _NO_FAILURE = (
-    r"(?i)\b(no|without|not)\s+(\w+\s+)?(relapses?|progression|activity|failure|breakthrough|worsening|new lesions?)\b"
+    rf"(?i)\b(no|without|not|never|zero|free\s+(of|from)|absence\s+of)\s+(evidence\s+of\s+|signs?\s+of\s+)?(\w+\s+)?{_EVENT}"
+    rf"(\s*(or|nor|/)\s*(\w+\s+)?{_EVENT})*\b"
+    r"|\b(relapse|progression|activity)[\s-]free\b|\bnot\s+(due\s+to\s+|for\s+)?(lack|loss)\s+of\s+\w+"
+    r"|\brelapses?\s+of\s+(depress|cancer|tumou?r|infect|herpes|substance|addict)\w*"
     r"|\b(liver|hepatic|heart|cardiac|renal|kidney|respiratory|organ)\s+failure\b"
 )
-_FAILURE = (
-    r"(?i)inefficacy|inefficient|ineffective|not\s+effective|non-?respon|no\s+(response|effect|efficacy)|"
+_INEFFECTIVE = (
+    r"(?i)inefficacy|inefficient|ineffective|(not|no\s+longer)\s+effective|non-?respon|(no|without)\s+(response|effect|efficacy)|"
     r"(lack|loss)\s+of\s+(efficacy|effect|effectiveness|response)|"
-    r"(insufficient|inadequate|suboptimal|poor|limited)\s+(\w+\s+)?(response|efficacy|effect|control)|"
-    r"breakthrough|fail|activity|relaps|progress|worsening|new\s+lesion|escalat"
+    r"(insufficient|inadequate|suboptimal|poor|limited)\s+(\w+\s+)?(response|efficacy|effect|control)"
+)
+# a denial further off, of which nobody knows what it denies
+_UNCLEAR = rf"(?i)\b(no|without|not|never)\s+(\w+\s+){{2,5}}{_EVENT}"
+_FAILURE = (
+    r"(?i)breakthrough|relaps|disease\s+activity|mri\s+activity|(disease|disability|edss|ms)\s+(progress|worsening)|"
+    r"new\s+lesion|(treatment|therapy|therapeutic|drug|primary|secondary)\s+failure"
+)
+_PERHAPS = (
+    r"(?i)fail|activity|progress|worsening|escalat"  # of the disease, unless another reason stands beside it
 )
 _OTHER = (
     r"(?i)pregnan|conce|child|family|breast|adverse|side.?effect|toler|toxic|allerg|reaction|infection|cancer|malign|"
     r"hepat|liver|lymphop|leukop|jc\s*v|jc\s+virus|antibod|pml|safety|risk|patient|wish|choice|decision|prefer|refus|"
     r"complian|adheren|needle|inject|convenien|cost|insur|reimburs|suppl|avail|plann|complete|course\s+finished|"
-    r"end\s+of|study|trial|protocol|wash.?out|transplant|hsct|covid|vaccin|surgery|moved|lost|stable|remission|age\b|fatigue|failure"
+    r"end\s+of|study|trial|protocol|wash.?out|transplant|hsct|covid|vaccin|surgery|moved|lost|stable|remission|age\b|fatigue|"
+    r"attend|visit|appointment|depress|enzyme"
 )
+
+
+# a supportive drug of an unlisted name is none of the listed ones, unless the name leaves it open
+_COULD_BE_ANY = r"(?i)chemo|cytotox|cytosta|antineo|immunosup|study|trial|blind|investigat|unknown|unspecif|other|mit[oh]x|mitoz|cyclopho|cyklo"
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,7 @@ class Courses:
     """Courses begun before each patient's day.
 
     `drugs`: all but those of a transplant; `dmt`: those of DMTs. Both have `substance` and `is_cytotoxic` (missing
-    where the name cannot be read), `group` and `stopped_for_failure` (missing where no reason is written down, or
+    where the name cannot be read; a supportive drug that is not listed counts under its own name), `group` and `stopped_for_failure` (missing where no reason is written down, or
     none that can be read). `incomplete` names the patients of whom courses may be missing.
     """
 
@@ -53,7 +70,12 @@ def stopped_for_failure(reason: pl.Expr) -> pl.Expr:
     """
     rest = reason.str.replace_all(_NO_FAILURE, " ")
     is_other = rest.str.contains(_OTHER) | (rest != reason)
-    return pl.when(rest.str.contains(_FAILURE)).then(True).when(is_other).then(False)
+    has_failed = rest.str.contains(_INEFFECTIVE) | (
+        ~rest.str.contains(_UNCLEAR)
+        & (rest.str.contains(_FAILURE) | (rest.str.contains(_PERHAPS) & ~is_other))
+    )
+    is_unclear = rest.str.contains(_UNCLEAR) | rest.str.contains(_PERHAPS)
+    return pl.when(has_failed).then(True).when(is_other & ~is_unclear).then(False)
 
 
 def drug_courses(study: Study, people: pl.DataFrame) -> Courses:
@@ -72,6 +94,11 @@ def drug_courses(study: Study, people: pl.DataFrame) -> Courses:
     def of_drug(value: dict[str, object], dtype: type[pl.DataType]) -> pl.Expr:
         return pl.col("drug").replace_strict(value, default=None, return_dtype=dtype)
 
+    is_plain = (
+        (pl.col("kind") == "supportive")
+        & pl.col("substance").is_null()
+        & ~pl.col("drug").str.contains(_COULD_BE_ANY)
+    )
     drugs = (
         rows.filter((pl.col("start_day") < pl.col("at_day")).fill_null(True))
         .filter(~pl.col("kind").is_in(["mobilisation", "conditioning"]).fill_null(False))
@@ -82,6 +109,13 @@ def drug_courses(study: Study, people: pl.DataFrame) -> Courses:
                 "is_cytotoxic"
             ),
             stopped_for_failure(pl.col("reason_stopped")).alias("stopped_for_failure"),
+        )
+        .with_columns(
+            pl.when(is_plain)
+            .then(pl.col("drug").str.to_lowercase())
+            .otherwise("substance")
+            .alias("substance"),
+            pl.when(is_plain).then(False).otherwise("is_cytotoxic").alias("is_cytotoxic"),
         )
         .with_columns(pl.coalesce("substance", pl.col("drug").str.to_lowercase()).alias("drug"))
     )

@@ -72,13 +72,13 @@ class _Context:
         patients = study.table("patients").unique("patient_id", keep="first", maintain_order=True)
         wanted = study.table(
             "patients",
-            ["patient_id", "ms_course", "birth_day", "birth_year", "index_date", "age_at_index_years", "disease_onset_day",
-             "diagnosis_day", "n_relapses_12m", "n_relapses_24m", "edss_at_index", "prior_dmt_n",
+            ["patient_id", "ms_course", "birth_day", "age_at_index_years", "disease_onset_day", "diagnosis_day",
+             "n_relapses_12m", "n_relapses_24m", "edss_at_index", "prior_dmt_n",
              "treatment_decision_day", "randomisation_day"],
         ).unique("patient_id", keep="first", maintain_order=True)  # fmt: skip
-        mobilised = study.table("transplants", ["patient_id", "mobilisation_start_day", "infusion_day"])
+        mobilised = study.table("transplants", ["patient_id", "mobilisation_start_day"])
         first = mobilised.group_by("patient_id", maintain_order=True).agg(
-            pl.col("mobilisation_start_day").min(), pl.col("infusion_day").min().alias("first_infusion_day")
+            pl.col("mobilisation_start_day").min()
         )
         day = pl.lit(0) if at == "index" else pl.coalesce(f"{at}_day", pl.lit(0))
         assert patients.height == wanted.height
@@ -122,17 +122,22 @@ class _Context:
             pl.when(pl.col("is_there").is_null()).then(absent).otherwise("value")
         ).to_series()
 
-    def _at_least(self, name: str, n: pl.Series, unclear: list[str]) -> pl.Series:
-        """Return a count; where more may have happened, only if it is enough for the rules already."""
-        asked = [
-            float(condition.value)
+    def _at_least(
+        self, name: str, n: pl.Series, unclear: list[str], asked: Sequence[tuple[str, float]] = ()
+    ) -> pl.Series:
+        """Return a count; where more may have happened, only if it is enough already for the rules (or `asked`)."""
+        asked = asked or [
+            (condition.op, float(condition.value))
             for rule in self.rules.rules
             for case in (*rule.applies_when, *rule.cases)
             for condition in case
             if condition.fact == name and isinstance(condition.value, (int, float))
         ]
-        is_certain = ~pl.col("patient_id").is_in(unclear) | (pl.lit(n) >= max(asked, default=0.0))
-        return self._per_patient(pl.when(is_certain).then(pl.lit(n)))
+        found = pl.lit(n)
+        is_enough = [{">": found > value, ">=": found >= value}.get(op, pl.lit(False)) for op, value in asked]
+        is_certain = ~pl.col("patient_id").is_in(unclear)
+        enough = pl.all_horizontal(is_enough) if is_enough else pl.lit(False)
+        return self._per_patient(pl.when(is_certain | enough).then(found))
 
     def _unknown(self) -> pl.Series:
         return self._per_patient(pl.lit(None, pl.Float64))
@@ -167,7 +172,8 @@ class _Context:
 
     def _edss(self) -> pl.Series:
         seen = self._last_at_visit("edss")
-        return self._per_patient(pl.coalesce(pl.lit(seen), pl.col("edss_at_index")))
+        at_index = pl.when(pl.col("at_day").abs() < _RECENT_DAYS).then(pl.col("edss_at_index"))
+        return self._per_patient(pl.coalesce(pl.lit(seen), at_index))
 
     def _fs_pyramidal(self) -> pl.Series:
         return self._last_at_visit("fs_pyramidal")
@@ -175,23 +181,29 @@ class _Context:
     def _fs_cerebellar(self) -> pl.Series:
         return self._last_at_visit("fs_cerebellar")
 
-    def _edss_rise(self, months: int) -> pl.Series:
-        """Return the last EDSS minus the first of the window; unknown with fewer than two."""
+    def _edss_rise(self, months: int, asked: Sequence[tuple[str, float]] = ()) -> pl.Series:
+        """Return the last EDSS minus the first of the window; unknown with fewer than two.
+
+        Where the first comes in the later half of the window, only a rise that is enough already is known.
+        """
         rows = self._rows("visits", ["visit_day", "edss"]).filter(
             _in_window("visit_day", months) & pl.col("edss").is_not_null()
         )
         rise = pl.when(pl.len() >= 2).then(pl.col("edss").last() - pl.col("edss").first())
-        return self._by_patient(rows.sort("visit_day", maintain_order=True), rise, absent=None)
+        n = self._by_patient(rows.sort("visit_day", maintain_order=True), rise, absent=None)
+        early = rows.filter(pl.col("visit_day") <= pl.col("at_day") - months / 2 * DAYS_PER_MONTH)
+        late = self.people.filter(~pl.col("patient_id").is_in(early["patient_id"].to_list()))["patient_id"]
+        return self._at_least("edss_rise", n, late.to_list(), asked)
 
     # relapses
 
-    def _relapses(self, months: int, name: str) -> pl.Series:
+    def _relapses(self, months: int, asked: Sequence[tuple[str, float]] = ()) -> pl.Series:
         if not self.study.has("relapses"):
             return self._unknown()
         rows = self._rows("relapses", ["onset_day"])
         counted = rows.filter(_in_window("onset_day", months))
         n = self._by_patient(counted, pl.len().cast(pl.Float64), absent=0.0)
-        return self._at_least(name, n, self._relapses_open(rows))
+        return self._at_least("relapses_n", n, self._relapses_open(rows), asked)
 
     def _relapses_open(self, rows: pl.DataFrame) -> list[str]:
         """Return the patients of whom the table may lack relapses: undated ones, or those from before the study."""
@@ -207,7 +219,7 @@ class _Context:
         return [*undated.unique(), *lacking]
 
     def _relapses_n(self, months: int) -> pl.Series:
-        from_rows = self._relapses(months, "relapses_n")
+        from_rows = self._relapses(months)
         recorded = {12: pl.col("n_relapses_12m"), 24: pl.col("n_relapses_24m")}.get(
             months, pl.lit(None, pl.Int64)
         )
@@ -243,7 +255,8 @@ class _Context:
             *rows.filter(pl.col("_keep").is_null() & _in_window("onset_day", months))["patient_id"],
             *self._relapses_open(rows.filter(pl.col("onset_day").is_not_null())),
         ]
-        return self._at_least(name, n, [*undated, *self._courses_open()])
+        unclear = [*self._of_those_on(self.courses.dmt, months, undated), *self._courses_open()]
+        return self._at_least(name, n, unclear)
 
     def _during(
         self, happened: pl.DataFrame, day: str, courses: pl.DataFrame, after_months: int
@@ -262,6 +275,12 @@ class _Context:
             .sort("_row")
         )
 
+    def _of_those_on(self, courses: pl.DataFrame, months: int, patients: list[str]) -> list[str]:
+        """Return those of the patients who had one of the courses within the window."""
+        until = pl.col("end_day").fill_null(pl.col("at_day"))
+        reaches_in = courses.filter(until > pl.col("at_day") - months * DAYS_PER_MONTH)["patient_id"]
+        return sorted(set(patients) & set(reaches_in))
+
     def _courses_open(self) -> list[str]:
         """Return the patients of whom a course of a DMT, or its start, may be unknown."""
         undated = self.courses.dmt.filter(pl.col("start_day").is_null())["patient_id"]
@@ -276,7 +295,7 @@ class _Context:
         is_group = pl.col("group").is_in(groups) if groups else pl.lit(True)
         relapses = self._rows("relapses", ["onset_day"])
         scans = self._scans(months)
-        active = scans.filter(pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0)
+        active = scans.filter(_is_active())
         found = pl.concat(
             self._during(rows, day, dmt.filter(is_group), self.rules.failure_after_months).select(
                 "patient_id"
@@ -287,10 +306,13 @@ class _Context:
             )
         )
         n = self._by_patient(found, pl.len().cast(pl.Float64), absent=0.0)
-        counted = scans.filter(pl.any_horizontal(pl.col(_LESIONS).is_not_null()))["patient_id"]
-        unscanned = self.people.filter(~pl.col("patient_id").is_in(counted.to_list()))["patient_id"]
         unread = dmt.filter(pl.col("group").is_null() & pl.lit(bool(groups)))["patient_id"]
-        unclear = [*self._relapses_open(relapses), *self._courses_open(), *unscanned, *unread]
+        unseen = [*self._relapses_open(relapses), *self._scans_open(scans)]
+        unclear = [
+            *self._of_those_on(dmt.filter(is_group), months, unseen),
+            *self._courses_open(),
+            *unread,
+        ]
         return self._at_least("activity_episodes_on_dmt_n", n, unclear)
 
     # scans
@@ -310,6 +332,14 @@ class _Context:
             ),
             *(pl.coalesce(n, f"{n}_min").alias(n) for n in _LESIONS),
         )
+
+    def _scans_open(self, scans: pl.DataFrame) -> list[str]:
+        """Return the patients of whom scans may lack activity: a kind of lesion that none counted, or an open category."""
+        counted = scans.group_by("patient_id").agg(pl.col("gd_n", "new_t2_n").is_not_null().any())
+        is_counted = counted.filter(pl.col("gd_n") & pl.col("new_t2_n"))["patient_id"].to_list()
+        lacking = self.people.filter(~pl.col("patient_id").is_in(is_counted))["patient_id"]
+        is_open = pl.any_horizontal(f"{kind}_open" for kind in _LESIONS) & ~_is_active()
+        return [*lacking, *scans.filter(is_open)["patient_id"].unique()]
 
     def _lesions(self, name: str, months: int, value: pl.Expr, kinds: Sequence[str]) -> pl.Series:
         """Return a count over the window; unknown without a scan on which these lesions were counted.
@@ -346,16 +376,21 @@ class _Context:
         return self._by_patient(self._scans(None), since, absent=None)
 
     def _activity_episodes_n(self, months: int) -> pl.Series:
-        active = self._scans(months).filter(pl.any_horizontal(pl.col(_LESIONS).is_not_null()))
-        n = self._by_patient(
-            active, (pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0).sum(), absent=None
+        relapses, scans = self._rows("relapses", ["onset_day"]), self._scans(months)
+        found = pl.concat(
+            [
+                relapses.filter(_in_window("onset_day", months)).select("patient_id"),
+                scans.filter(_is_active()).select("patient_id"),
+            ]
         )
-        return self._per_patient(pl.lit(n) + pl.lit(self._relapses(months, "relapses_n")))
+        n = self._by_patient(found, pl.len().cast(pl.Float64), absent=0.0)
+        unclear = [*self._relapses_open(relapses), *self._scans_open(scans)]
+        return self._at_least("activity_episodes_n", n, unclear)
 
     def _has_clinical_activity(self, months: int) -> pl.Series:
         relapses, rise = (
-            pl.lit(self._relapses(months, "relapses_n")),
-            pl.lit(self._edss_rise(months)),
+            pl.lit(self._relapses(months, [(">=", 1)])),
+            pl.lit(self._edss_rise(months, [(">", 0)])),
         )
         return self._per_patient((relapses >= 1) | (rise > 0))
 
@@ -378,7 +413,16 @@ class _Context:
     def _had_transplant(self) -> pl.Series:
         if not self.study.has("transplants"):
             return self._unknown()
-        return self._per_patient((pl.col("first_infusion_day") < pl.col("at_day")).fill_null(False))
+        rows = self._rows("transplants", ["transplant_number", "mobilisation_start_day", "infusion_day"])
+        is_earlier = (
+            pl.when(pl.col("infusion_day").is_not_null())
+            .then(pl.col("infusion_day") < pl.col("at_day"))
+            .when(pl.col("mobilisation_start_day") >= pl.col("at_day"))
+            .then(False)  # one without a day of infusion was earlier, or never came to it
+        )
+        # a second transplant comes after a first, listed or not
+        had = is_earlier.any(ignore_nulls=False) | (pl.col("transplant_number").min() > 1).fill_null(False)
+        return self._by_patient(rows, had, absent=False)
 
     def _is_dmt_naive(self) -> pl.Series:
         recorded = pl.col("prior_dmt_n") == 0
@@ -400,17 +444,20 @@ class _Context:
         if not self.study.has("treatments"):
             return self._per_patient(pl.when(pl.col("prior_dmt_n") == 0).then(0.0))
         courses = self.courses.dmt.with_row_index("_course")
-        scans = self._scans(None).filter(pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0)
+        scanned = self._scans(None)
+        scans = scanned.filter(_is_active())
         since = pl.col("start_day") + self.rules.failure_after_months * DAYS_PER_MONTH
         until = pl.min_horizontal(pl.col("end_day").fill_null(pl.col("at_day")), "at_day")
         active: list[int] = []
-        for happened, day in ((self._rows("relapses", ["onset_day"]), "onset_day"), (scans, "scan_day")):
+        relapses = self._rows("relapses", ["onset_day"])
+        for happened, day in ((relapses, "onset_day"), (scans, "scan_day")):
             beside = courses.join(happened.select("patient_id", day), on="patient_id", how="inner")
             on_drug = (pl.col(day) >= since) & (pl.col(day) > pl.col("start_day")) & (pl.col(day) <= until)
             active += beside.filter(on_drug)["_course"].to_list()
         # ended for a reason nobody wrote down or that cannot be read, or nothing to show activity: perhaps it failed
-        can_tell = self.study.has("relapses") and self.study.has("mri")
-        goes_on = pl.col("end_day").is_null() & pl.col("reason_stopped").is_null() & pl.lit(can_tell)
+        is_open = [*self._relapses_open(relapses), *self._scans_open(scanned)]
+        can_tell = ~pl.col("patient_id").is_in(is_open)
+        goes_on = pl.col("end_day").is_null() & pl.col("reason_stopped").is_null() & can_tell
         failed = (
             pl.when(pl.col("stopped_for_failure") | pl.col("_course").is_in(active))
             .then(True)
@@ -436,6 +483,11 @@ class _Context:
         # a class recorded in the table decides only where the rule set names no drugs
         by_class = pl.col("drug_class") == "high_efficacy"
         return self._failed("failed_high_efficacy_dmt_n", by_name if self.rules.high_efficacy else by_class)
+
+
+def _is_active() -> pl.Expr:
+    """Return whether a scan shows a lesion that enhances, is new or grows."""
+    return pl.sum_horizontal(pl.col(_LESIONS).fill_null(0)) > 0
 
 
 def _in_window(day: str, months: int) -> pl.Expr:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from math import inf, isfinite
 from pathlib import Path
 
 import polars as pl
 
 from ahsct.definitions.facts import FACTS, fact_of
 from ahsct.errors import SourceError, TableError, did_you_mean
+from ahsct.vocabulary import columns
 
+_COLUMNS = {
+    "ms_course": columns("patients")["ms_course"],
+    "age_years": columns("patients")["age_at_index_years"],
+} | {name: columns("visits")[name] for name in ("edss", "fs_pyramidal", "fs_cerebellar")}
 DTYPES = {"number": pl.Float64(), "flag": pl.Boolean(), "text": pl.String()}
 
 
@@ -21,7 +27,7 @@ def read_patient(file: str | Path) -> pl.DataFrame:
     SourceError
         The file cannot be read.
     TableError
-        An unknown fact (the nearest is named), or a value of the wrong kind.
+        An unknown fact (the nearest is named), a value of the wrong kind or one that cannot be (EDSS 35).
     """
     path = Path(file)
     try:
@@ -33,7 +39,7 @@ def read_patient(file: str | Path) -> pl.DataFrame:
 
 def facts_of_one(data: dict[str, object], *, name: str) -> pl.DataFrame:
     """Return a frame with one patient's facts, checked."""
-    columns = {"patient_id": pl.Series([str(data.get("patient_id", "patient"))])}
+    told_columns = {"patient_id": pl.Series([str(data.get("patient_id", "patient"))])}
     for key, value in data.items():
         if key == "patient_id":
             continue
@@ -48,8 +54,10 @@ def facts_of_one(data: dict[str, object], *, name: str) -> pl.DataFrame:
         fits = {"number": is_number, "flag": isinstance(value, bool), "text": isinstance(value, str)}[kind]
         if not fits:
             raise TableError(f"{name}: `{key}` must be a {kind}, found {value!r}.")
-        columns[key] = pl.Series([value], dtype=DTYPES[kind], strict=False)
-    return pl.DataFrame(columns)
+        if not _can_be(fact, value):
+            raise TableError(f"{name}: `{key}` must be {_expected(fact)}, found {value!r}.")
+        told_columns[key] = pl.Series([value], dtype=DTYPES[kind], strict=False)
+    return pl.DataFrame(told_columns)
 
 
 def typed_facts(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
@@ -62,7 +70,7 @@ def typed_facts(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
     """
     if "patient_id" not in frame.columns:
         raise TableError(f"{name} needs a column `patient_id`.")
-    columns = [frame["patient_id"]]
+    told_columns = [frame["patient_id"]]
     for key in frame.columns:
         fact = fact_of(key)
         if key == "patient_id":
@@ -82,5 +90,39 @@ def typed_facts(frame: pl.DataFrame, *, name: str) -> pl.DataFrame:
             raise TableError(
                 f"{name}: `{key}` must be a {FACTS[fact].kind} (flags: true, false); row {row} is not."
             )
-        columns.append(value.alias(key))
-    return pl.DataFrame(columns)
+        cannot_be = pl.Series(
+            [told is not None and not _can_be(fact, told) for told in value], dtype=pl.Boolean
+        )
+        if cannot_be.any():
+            row = (cannot_be.arg_max() or 0) + 1
+            raise TableError(f"{name}: `{key}` must be {_expected(fact)}; row {row} is not.")
+        told_columns.append(value.alias(key))
+    return pl.DataFrame(told_columns)
+
+
+def _can_be(fact: str, value: object) -> bool:
+    """Return whether a value lies within what its column of the tables admits; counts and times are not negative."""
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, str):
+        return value in _COLUMNS[fact].codes
+    assert isinstance(value, (int, float))
+    low, high = _range(fact)
+    if not isfinite(value):
+        return False
+    is_step = fact != "edss" or ((2 * value) % 1 == 0 and value != 0.5)
+    return bool(low <= value <= high and is_step)
+
+
+def _range(fact: str) -> tuple[float, float]:
+    if fact in _COLUMNS:
+        return _COLUMNS[fact].minimum or 0.0, _COLUMNS[fact].maximum or inf
+    return (-10.0, 10.0) if fact == "edss_rise" else (0.0, inf)
+
+
+def _expected(fact: str) -> str:
+    if FACTS[fact].kind == "text":
+        return f"one of {', '.join(_COLUMNS[fact].codes)}"
+    low, high = _range(fact)
+    between = f"{low:g} or more" if high == inf else f"{low:g} to {high:g}"
+    return f"an EDSS, {between} in half steps" if fact == "edss" else f"a number, {between}"

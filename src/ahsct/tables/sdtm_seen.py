@@ -9,6 +9,7 @@ import polars as pl
 # what a subject's own record says of contacts; a date of birth is none
 _OF_SUBJECT = ("RFSTDTC", "RFENDTC", "RFXSTDTC", "RFXENDTC", "RFICDTC", "RFPENDTC", "DTHDTC", "DMDTC", "DMDY")
 _OWN_TIMES = ("DTC", "STDTC", "ENDTC", "DY", "STDY", "ENDY")
+_DEAD = ("DEAD", "DECEASED", "DIED", "DEATH")
 _NOT_SEEN = ("DD", "RELREC", "TA", "TE", "TV", "TI", "TS", "TX", "LASTSEEN")
 
 
@@ -75,9 +76,11 @@ def took_place(frame: pl.DataFrame) -> pl.Expr:
             conditions.append((text != "NOT DONE").fill_null(True))
         if len(column) == 7 and column.endswith("OCCUR"):
             conditions.append(~text.is_in(["N", "NO"]).fill_null(False))
-    if {"SSTESTCD", "SSORRES"} <= set(frame.columns):
-        is_dead = (pl.col("SSTESTCD") == "SURVSTAT") & (pl.col("SSORRES").str.to_uppercase() == "DEAD")
-        conditions.append(~is_dead.fill_null(False))
+    results = [name for name in ("SSSTRESC", "SSORRES") if name in frame.columns]
+    if "SSTESTCD" in frame.columns and results:
+        said = [pl.col(name).cast(pl.String).str.strip_chars().str.to_uppercase() for name in results]
+        is_dead = pl.any_horizontal(text.is_in(_DEAD).fill_null(False) for text in said)
+        conditions.append(~((pl.col("SSTESTCD") == "SURVSTAT") & is_dead).fill_null(False))
     return pl.all_horizontal(conditions)
 
 

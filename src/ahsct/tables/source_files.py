@@ -50,6 +50,8 @@ def read_source_files(path: Path) -> SourceTables:
     """
     if not path.exists():
         raise SourceError(f"There is no {path.name}. Check the name.")
+    if not (path.is_file() or path.is_dir()):
+        raise SourceError(f"{path.name} is neither a file nor a folder. Give one of the two.")
     files = [path] if path.is_file() else sorted(entry for entry in path.iterdir() if entry.is_file())
     known = [
         entry for entry in files if entry.suffix.casefold() in _READERS and not entry.name.startswith(".")
