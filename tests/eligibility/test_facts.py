@@ -107,7 +107,10 @@ def test_relapses_recorded_before_the_study_are_not_lost_to_a_table_that_begins_
     assert facts("ebmt2019", at="index", patient=recorded, relapses=on_study)["relapses_n_12m"] == 3
     assert facts("ebmt2019", patient=recorded, relapses=on_study)["relapses_n_12m"] is None
     assert facts("ebmt2019", relapses=on_study)["relapses_n_12m"] is None
-    assert facts("ebmt2019", relapses={"onset_day": [-100, 200]})["relapses_n_12m"] == 1
+    assert (
+        facts("ebmt2019", relapses={"onset_day": [-100, 200]})["relapses_n_12m"] is None
+    )  # where does it begin?
+    assert facts("ebmt2019", relapses={"onset_day": [-300, 200]})["relapses_n_12m"] == 1
     assert facts("ebmt2019", relapses={"onset_day": [-100, -90, 200]})["relapses_n_12m"] == 2
 
 
@@ -249,7 +252,7 @@ OPEN = {"scan_day": [-100], "gd_n_min": [0], "gd_n_max": [2], "new_t2_n": [0]}
         ({"relapses": {"onset_day": [-90, -300]}}, 2),  # two relapses need no scan
         ({"relapses": {"onset_day": [-90]}}, None),
         ({"relapses": {"onset_day": [-90]}, "mri": OPEN}, None),
-        ({"relapses": {"onset_day": [-90]}, "mri": COUNTED | {"gd_n": [0]}}, 1),
+        ({"relapses": {"onset_day": [-250]}, "mri": COUNTED | {"gd_n": [0]}}, 1),
         ({"mri": COUNTED}, None),
     ],
 )
@@ -362,4 +365,18 @@ def test_a_fact_that_cannot_be_is_refused(told: dict[str, Any], message: str) ->
     with pytest.raises(TableError, match=f"{message}.*row 2 is not"):
         typed_facts(
             pl.DataFrame({"patient_id": ["a", "b"]} | {k: [None, str(v)] for k, v in told.items()}), name="x"
+        )
+
+
+def test_a_step_of_edss_on_a_drug_may_be_its_failure() -> None:
+    drug = course("natalizumab", None, -900, None)
+    calm = {
+        "relapses": {"onset_day": [-1200]},
+        "mri": {"scan_day": [-1000, -100], "gd_n": [0, 0], "new_t2_n": [0, 0]},
+    }
+    for last, failed in ((3.0, 0), (4.0, None)):
+        visits = {"visit_day": [-880, -60], "edss": [3.0, last]}
+        assert (
+            facts("london2016", treatments=drug, visits=visits, **calm)["failed_high_efficacy_dmt_n"]
+            == failed
         )

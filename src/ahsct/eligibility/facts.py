@@ -207,8 +207,10 @@ class _Context:
 
     def _relapses_open(self, rows: pl.DataFrame) -> list[str]:
         """Return the patients of whom the table may lack relapses: undated ones, or those from before the study."""
-        if rows.filter(pl.col("onset_day") <= pl.col("at_day")).is_empty():
-            return self.people["patient_id"].to_list()  # it may begin with the study
+        if rows.filter(pl.col("onset_day") <= pl.col("at_day") - 6 * DAYS_PER_MONTH).is_empty():
+            return self.people[
+                "patient_id"
+            ].to_list()  # nobody's half a year back: it may begin with the study
         undated = rows.filter(pl.col("onset_day").is_null())["patient_id"]
         lacking = []
         for months in (12, 24):
@@ -454,6 +456,15 @@ class _Context:
             beside = courses.join(happened.select("patient_id", day), on="patient_id", how="inner")
             on_drug = (pl.col(day) >= since) & (pl.col(day) > pl.col("start_day")) & (pl.col(day) <= until)
             active += beside.filter(on_drug)["_course"].to_list()
+        # a step or more on the drug may be progression, which is for a neurologist to say
+        seen = self._rows("visits", ["visit_day", "edss"]).drop_nulls(["visit_day", "edss"])
+        on_drug = (pl.col("visit_day") >= pl.col("start_day")) & (pl.col("visit_day") <= until)
+        examined = courses.join(seen.select("patient_id", "visit_day", "edss"), on="patient_id").filter(
+            on_drug
+        )
+        rose = examined.sort("_course", "visit_day").group_by("_course").agg(
+            pl.col("edss").last() - pl.col("edss").first() >= 1.0
+        ).filter("edss")["_course"].to_list()  # fmt: skip
         # ended for a reason nobody wrote down or that cannot be read, or nothing to show activity: perhaps it failed
         is_open = [*self._relapses_open(relapses), *self._scans_open(scanned)]
         can_tell = ~pl.col("patient_id").is_in(is_open)
@@ -461,6 +472,8 @@ class _Context:
         failed = (
             pl.when(pl.col("stopped_for_failure") | pl.col("_course").is_in(active))
             .then(True)
+            .when(pl.col("_course").is_in(rose) & ~pl.col("stopped_for_failure").fill_null(False))
+            .then(None)
             .when(pl.col("start_day").is_not_null() & (goes_on | ~pl.col("stopped_for_failure")))
             .then(False)
         )
