@@ -348,12 +348,13 @@ def test_convert_never_replaces_its_source_nor_what_was_changed_by_hand(tmp_path
         done = run(app, [*common, str(place), "--force"])
         assert done.exit_code == 1
         assert "the source" in str(done.exception)
-    for _ in range(2):  # an output that nobody changed is replaced
-        assert run(app, [*common, str(out)]).exit_code == 0
+    assert run(app, [*common, str(out)]).exit_code == 0
+    done = run(app, [*common, str(out)])  # not even one that nobody changed
+    assert done.exit_code == 1
+    assert "exists. Name another folder, or give --force" in str(done.exception)
     (out / "visits.csv").write_text("corrected by hand", encoding="utf-8")
     done = run(app, [*common, str(out)])
     assert done.exit_code == 1
-    assert "was changed since ahsct wrote it (first visits.csv)" in str(done.exception)
     assert (out / "visits.csv").read_text(encoding="utf-8") == "corrected by hand"
     assert run(app, [*common, str(out), "--force"]).exit_code == 0
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
@@ -437,3 +438,13 @@ def test_a_pointer_in_place_of_a_file(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", encoding="utf-8")  # fmt: skip
     with pytest.raises(SourceError, match="git lfs pull"):
         read_study(tmp_path, kind="sdtm")
+
+
+def test_a_name_in_a_list_of_codes_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "patients.csv").write_text("patient_id,sex\n1,SMITH JOHN\n2,fem\n3,Femal\n", encoding="utf-8")
+    (tmp_path / "visits.csv").write_text("patient_id,visit_day,edss\n1,0,2\n", encoding="utf-8")
+    said = find_problems(read_study(tmp_path)).filter(pl.col("rule") == "not_in_list")["message"].to_list()
+    assert len(said) == 3
+    assert not any("SMITH" in message for message in said)
+    assert "a text of 10 characters" in " ".join(said)
+    assert "'fem'" in " ".join(said)

@@ -56,6 +56,8 @@ def convert(
         return
     if source is None or out is None or (kind is None and mapping is None):
         raise RequestError("convert needs SOURCE, --out FOLDER and --as KIND or --mapping FILE (or --list).")
+    if out is not None and not force and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
+        raise RequestError(f"{out} exists. Name another folder, or give --force to replace it.")
     if log is not None and log.exists() and not force:
         raise RequestError(f"{log} exists. Name another file, or give --force to replace it.")
     if mapping is None and kind in ("auto", "csv", "parquet", "duckdb") and not source.startswith("postgres"):

@@ -99,8 +99,16 @@ def _unlisted(table: str, view: pl.DataFrame, column: Column) -> pl.DataFrame:
     rows = rows.with_columns(
         value.replace_strict(found, advice, default="", return_dtype=pl.String).alias("_advice")
     )
-    message = f"`{table}.{column.name}` must be one of {', '.join(column.codes)}; found '{{value}}'. Use a listed code."
-    rule = Rule(name="not_in_list", column=column.name, when=pl.lit(True), message=message)
+    # a text that resembles or holds no code may be anything, a name too: messages travel
+    words = [code.casefold() for code in column.codes if len(code) > 3]
+    holds_code = value.str.to_lowercase().str.contains_any(words) if words else pl.lit(False)
+    is_code = (pl.col("_advice") != "") | holds_code | (value.str.len_chars() <= 3)
+    length = pl.format("a text of {} characters", value.str.len_chars())
+    shown = rows.select(pl.when(is_code).then(pl.format("'{}'", value)).otherwise(length).alias("shown"))[
+        "shown"
+    ]
+    needed = f"`{table}.{column.name}` must be one of {', '.join(column.codes)}; found "
+    rule = Rule(name="not_in_list", column=column.name, when=pl.lit(True), message=needed)
     return problems_of(table, rows, rule).with_columns(
-        pl.concat_str("message", rows["_advice"]).alias("message")
+        pl.concat_str("message", shown, pl.lit(". Use a listed code."), rows["_advice"]).alias("message")
     )
